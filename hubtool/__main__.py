@@ -1,0 +1,3 @@
+from hubtool.main import run
+
+run()

@@ -1,0 +1,331 @@
+"""hubtool.yaml as a frozen, typed model: the only place that knows its keys."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from hubtool.errors import HubtoolError, Where
+from hubtool.reference import ImageReference
+
+FILE_NAME = "hubtool.yaml"
+MAX_BYTES = 1_000_000
+MAX_NODES = 100_000
+SCHEMA_ID = "https://raw.githubusercontent.com/hubtool/hubtool/main/docs/hubtool.schema.json"
+
+BuilderName = Literal["repo2docker"]
+ContractName = Literal["jupyterhub", "none"]
+EnvironmentName = Literal["auto", "uv"]
+TagStyle = Literal["commit", "date"]
+ForgeName = Literal["auto", "github", "local"]
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[._-][a-z0-9]+)*$", max_length=100)]
+HubName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Site(Model):
+    """Where a site that cannot reach the public package indexes gets its packages from."""
+
+    ca_bundle: str | None = Field(
+        None,
+        description="PEM file with the certificate authorities that the build shall trust; a relative "
+        "path starts at hubtool.yaml's folder, a path with $NAME is taken from the environment.",
+    )
+    pip_index: str | None = Field(None, description="URL of a PyPI mirror's simple index, for pip and uv.")
+    conda_channel: str | None = Field(
+        None, description="URL of a conda-forge mirror. Micromamba and every conda package come from it."
+    )
+    cran: str | None = Field(None, description="URL of a CRAN mirror, for R's install.packages.")
+    apt_mirror: str | None = Field(
+        None, description="URL of a mirror of the base image's distribution archive (Ubuntu or Debian)."
+    )
+    run_time: bool = Field(
+        False,
+        description="Leave these settings in the image, so that they also hold for those who work in it.",
+    )
+
+    @field_validator("pip_index", "conda_channel", "cran", "apt_mirror")
+    @classmethod
+    def _is_plain_url(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~/%+-]*)?", value):
+            if re.match(r"https?://[^/]*@", value):
+                raise ValueError("a URL with a user or password would end up inside the image; leave them out")
+            raise ValueError("expected an http:// or https:// URL without spaces, quotes or a query")
+        return value.rstrip("/") if value else value
+
+
+class Image(Model):
+    """One image to build."""
+
+    builder: BuilderName = Field("repo2docker", description="What turns the context into an image.")
+    environment: EnvironmentName | None = Field(
+        None,
+        description="'uv' installs requirements.txt with uv; 'auto' (default) lets the files decide: "
+        "a uv.lock means uv, everything else is repo2docker's own choice.",
+    )
+    contract: ContractName = Field("jupyterhub", description="What the image is held against before a push.")
+    context: str = Field(".", description="Folder of the image's files, below hubtool.yaml's folder.")
+    base: str | None = Field(None, description="Base image; repo2docker's own where left out.")
+    platform: Literal["linux/amd64", "linux/arm64"] | None = Field(
+        None, description="Platform to build for; the engine's own where left out."
+    )
+    user: str = Field("jovyan", pattern=r"^[a-z_][a-z0-9_-]{0,31}$", description="Name of the run user.")
+    uid: int = Field(1000, ge=1, le=65533, description="Numeric id of the run user.")
+    repo_dir: str = Field(
+        "/srv/repo",
+        pattern=r"^/[A-Za-z0-9._/-]+$",
+        description="Where the context is put in the image; not below the home directory, "
+        "which hubs mount a volume over.",
+    )
+    args: Mapping[Variable, str] = Field(default_factory=dict, description="Build arguments; never secrets.")
+    labels: Mapping[str, str] = Field(default_factory=dict, description="Labels to add to the image.")
+    appendix: str | None = Field(None, description="Dockerfile lines to add at the end (repo2docker's appendix).")
+    start_seconds: int = Field(
+        120, ge=1, le=3600, description="How long the server may take until it answers, in seconds."
+    )
+
+
+class Deployment(Model):
+    """The deployment repository whose pins a bump moves."""
+
+    repository: str = Field(description="GitHub owner/name, git URL or local path.", min_length=1)
+    branch: str | None = Field(None, description="Branch to open pull requests on; the repository's default.")
+    promote: str | None = Field(None, description="Branch that is promoted to.")
+    hubs: tuple[HubName, ...] = Field((), description="Hubs whose pins a release moves.")
+    forge: ForgeName = Field("auto", description="github, local (a bare repository), or auto.")
+    api: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="API URL of a GitHub Enterprise server, like https://HOST/api/v3.",
+    )
+    labels: tuple[str, ...] = Field((), description="Labels to put on the pull request.")
+    paths: Mapping[HubName, tuple[str, ...]] = Field(
+        default_factory=dict, description="Folders or files of a hub, where they are not deployments/HUB."
+    )
+
+
+class Config(Model):
+    """The whole of hubtool.yaml."""
+
+    registry: str = Field(description="Registry host and path that images are released under.", min_length=1)
+    repository: str = Field("{image}", description="Pattern of the repository below the registry.")
+    tag: TagStyle = Field(
+        "commit",
+        description="commit: first 12 hexadecimal digits of the commit. date: YYYY.MM.DD-<7 digits>, "
+        "which sorts and is never a number.",
+    )
+    environment: EnvironmentName = Field("auto", description="Default of the images' environment.")
+    images: Mapping[Name, Image] = Field(min_length=1, description="The images that this repository makes.")
+    site: Site = Field(default_factory=lambda: Site(), description="Mirrors and certificates of this site.")
+    create_repository: bool = Field(False, description="Create a missing repository in the registry (ECR).")
+    deployment: Deployment | None = Field(None, description="Where the images are deployed from.")
+
+    @model_validator(mode="after")
+    def _references_are_valid(self) -> Config:
+        if "{image}" not in self.repository and len(self.images) > 1:
+            raise ValueError("repository: with several images the pattern must hold {image}")
+        for name in self.images:
+            try:
+                self.reference(name)
+            except HubtoolError as error:
+                raise ValueError(error.message) from error
+        return self
+
+    def reference(self, image: str) -> ImageReference:
+        """Where IMAGE is released to: registry and repository, no tag."""
+        path = self.repository.replace("{image}", image)
+        return ImageReference.parse(f"{self.registry.rstrip('/')}/{path}")
+
+    def environment_of(self, image: str) -> EnvironmentName:
+        """The image's own environment setting, else the file's."""
+        return self.images[image].environment or self.environment
+
+
+def load(root: Path, environ: Mapping[str, str] | None = None) -> Config:
+    """Read ROOT/hubtool.yaml, with the overrides that ENVIRON (default: the process's) holds.
+
+    Raises HubtoolError with file, line and key for anything that is wrong with it.
+    """
+    file = root / FILE_NAME
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError as error:
+        raise HubtoolError(
+            f"no {FILE_NAME} in {root}",
+            hint="run hubtool in an image repository, or make one: hubtool new DIR",
+        ) from error
+    except OSError as error:
+        raise HubtoolError(f"cannot be read: {error.strerror}", where=Where(file)) from error
+    return parse(data, file, os.environ if environ is None else environ)
+
+
+def parse(data: bytes, file: Path, environ: Mapping[str, str] | None = None) -> Config:
+    """Read the bytes of a hubtool.yaml; FILE names it in errors."""
+    document, lines = _read_yaml(data, file)
+    if not isinstance(document, dict):
+        raise HubtoolError("expected keys and values at the top, like 'registry: …'", where=Where(file, 1))
+    _override(document, environ or {})
+    try:
+        return Config.model_validate_json(json.dumps(document, default=str))
+    except ValidationError as error:
+        raise _explain(error, file, lines, document) from error
+    except RecursionError as error:
+        raise HubtoolError("nested too deep", where=Where(file)) from error
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of hubtool.yaml (draft 2020-12)."""
+    schema = Config.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **schema}
+
+
+def _override(document: dict[str, Any], environ: Mapping[str, str]) -> None:
+    if environ.get("HUBTOOL_REGISTRY"):
+        document["registry"] = environ["HUBTOOL_REGISTRY"]
+    if environ.get("HUBTOOL_DEPLOYMENT"):
+        deployment = document.get("deployment")
+        document["deployment"] = {
+            **(deployment if isinstance(deployment, dict) else {}),
+            "repository": environ["HUBTOOL_DEPLOYMENT"],
+        }
+    if environ.get("HUBTOOL_CA_BUNDLE"):
+        site = document.get("site")
+        document["site"] = {
+            **(site if isinstance(site, dict) else {}),
+            "ca_bundle": environ["HUBTOOL_CA_BUNDLE"],
+        }
+
+
+Location = tuple[str | int, ...]
+
+
+def _read_yaml(data: bytes, file: Path) -> tuple[Any, dict[Location, int]]:
+    """The document, and the line (from 1) on which each key or item stands."""
+    if len(data) > MAX_BYTES:
+        raise HubtoolError(f"larger than {MAX_BYTES} bytes: not a {FILE_NAME}", where=Where(file))
+    loader = yaml.CSafeLoader
+    try:
+        text = data.decode("utf-8-sig")
+        node = yaml.compose(text, Loader=loader)
+    except UnicodeDecodeError as error:
+        raise HubtoolError(f"not UTF-8 text (byte {error.start})", where=Where(file)) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error)
+        raise HubtoolError(f"not YAML: {problem}", where=Where(file, mark.line + 1 if mark else None)) from error
+    except RecursionError as error:
+        raise HubtoolError("nested too deep", where=Where(file)) from error
+    lines: dict[Location, int] = {}
+    value = _Reader(file, lines).value(node, ()) if node is not None else None
+    return value, lines
+
+
+class _Reader:
+    """Turns nodes into plain values; counts them, so that an alias bomb ends early."""
+
+    def __init__(self, file: Path, lines: dict[Location, int]) -> None:
+        self.file = file
+        self.lines = lines
+        self.seen = 0
+
+    def value(self, node: yaml.Node, at: Location) -> Any:
+        self.seen += 1
+        line = node.start_mark.line + 1
+        if self.seen > MAX_NODES or len(at) > 50:
+            raise HubtoolError("expands without end (aliases) or is nested too deep", where=Where(self.file, line))
+        self.lines.setdefault(at, line)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, at)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, (*at, index)) for index, item in enumerate(node.value)]
+        return _scalar(node)
+
+    def _mapping(self, node: yaml.MappingNode, at: Location) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
+            line = key_node.start_mark.line + 1
+            if key in mapping:
+                raise HubtoolError("stands here twice", where=Where(self.file, line, _dotted((*at, key))))
+            self.lines[(*at, key)] = line
+            mapping[key] = self.value(value_node, (*at, key))
+        return mapping
+
+
+def _scalar(node: yaml.Node) -> Any:
+    """Only null, true/false and whole numbers are anything but text: versions and dates stay as written."""
+    text = str(node.value)
+    if node.tag == "tag:yaml.org,2002:null":
+        return None
+    if node.tag == "tag:yaml.org,2002:bool" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if node.tag == "tag:yaml.org,2002:int" and re.fullmatch(r"0|[1-9][0-9]{0,15}", text):
+        return int(text)
+    return text
+
+
+def _dotted(location: Location) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _explain(error: ValidationError, file: Path, lines: dict[Location, int], document: dict[str, Any]) -> HubtoolError:
+    """The first thing wrong, in our words; the others by their keys."""
+    details = error.errors(include_url=False)
+    first = min(details, key=lambda detail: lines.get(tuple(detail["loc"]), 0))
+    location: Location = tuple(part for part in first["loc"] if part != "[key]")
+    message, hint = str(first["msg"]).removeprefix("Value error, "), None
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, 1)
+        message = "unknown key" + (f"; did you mean '{near[0]}'?" if near else "")
+        hint = "known here: " + ", ".join(known)
+    elif first["type"] == "missing":
+        message = "missing"
+        hint = f"add '{location[-1]}: …'"
+    elif first["type"] != "value_error":
+        message = f"{message}, got {_shown(first.get('input'))}"
+    others = sorted({_dotted(tuple(detail["loc"])) for detail in details} - {_dotted(tuple(first["loc"]))})
+    if others:
+        hint = "\n  ".join(filter(None, [hint, "also wrong: " + ", ".join(others[:8])]))
+    line = next((lines[location[:n]] for n in range(len(location), -1, -1) if location[:n] in lines), None)
+    return HubtoolError(message, where=Where(file, line, _dotted(location) or None), hint=hint)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _known_keys(location: Location) -> list[str]:
+    """The keys that may stand below LOCATION."""
+    model: Any = Config
+    for part in location:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            field = model.model_fields.get(str(part))
+            model = field.annotation if field else None
+            models = [arg for arg in (model, *_flat_args(model)) if isinstance(arg, type) and issubclass(arg, Model)]
+            model = models[0] if models else None
+    return sorted(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _flat_args(annotation: Any) -> list[Any]:
+    found: list[Any] = []
+    for arg in get_args(annotation):
+        found += [arg, *_flat_args(arg)]
+    return found

@@ -1,0 +1,183 @@
+"""Engines run builds and containers: docker, buildah. Each is a module that satisfies Protocol Engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from hubtool.process import Completed
+
+
+@dataclass(frozen=True)
+class EngineBuild:
+    """One build to run.
+
+    ``context`` is a tar stream that holds the Dockerfile at ``dockerfile``, or the path of a folder.
+    ``cache`` is a repository reference for the registry build cache; with ``cache_write`` False it is only
+    read. ``network`` "host" lets RUN steps reach services on this machine's loopback.
+    """
+
+    tag: str
+    context: IO[bytes] | Path
+    dockerfile: str = "Dockerfile"
+    args: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    platform: str | None = None
+    cache: str | None = None
+    cache_write: bool = False
+    network: str | None = None
+    extra: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """How to start a container. ``volumes`` maps host folder or volume name to (path inside, "rw" or "ro");
+    ``ports`` are TCP ports inside that shall be reachable from this machine."""
+
+    image: str
+    command: Sequence[str] | None = None
+    entrypoint: Sequence[str] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    groups: Sequence[str] = ()
+    workdir: str | None = None
+    volumes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    ports: Sequence[int] = ()
+    network: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EngineImage:
+    """An image that an engine holds: ``id`` is its config digest (sha256:…), ``config`` the OCI image
+    config's ``config`` object (User, Env, Labels, …), ``size`` bytes uncompressed."""
+
+    id: str
+    config: Mapping[str, Any]
+    architecture: str
+    size: int
+
+
+class Container(Protocol):
+    """A started container."""
+
+    id: str
+
+    def exec(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        workdir: str | None = None,
+        timeout: float | None = None,
+    ) -> Completed:
+        """Run a program inside; never raises for its exit code."""
+        ...
+
+    def copy_in(self, source: Path, target: str) -> None:
+        """Copy a folder's content to the folder TARGET inside."""
+        ...
+
+    def address(self, port: int) -> tuple[str, int]:
+        """Host and port on this machine that lead to PORT inside."""
+        ...
+
+    def running(self) -> bool: ...
+
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        ...
+
+    def logs(self) -> str: ...
+
+    def stop(self, timeout: float = 10) -> float:
+        """SIGTERM, then after TIMEOUT seconds SIGKILL; returns the seconds it took."""
+        ...
+
+    def remove(self) -> None:
+        """Stop and remove it, with its anonymous volumes. Twice is no error."""
+        ...
+
+
+class Engine(Protocol):
+    """What hubtool needs of a container engine. Failures that a user can mend raise HubtoolError."""
+
+    name: str
+
+    def check(self) -> str:
+        """Version and manner of the engine for `doctor`; raises HubtoolError with a hint where unusable."""
+        ...
+
+    def build(self, build: EngineBuild) -> Iterator[str]:
+        """Build, yielding output lines as they come. The tag names the image only if all went well."""
+        ...
+
+    def inspect(self, image: str) -> EngineImage | None:
+        """The image by tag or id; None where the engine has none."""
+        ...
+
+    def run(self, spec: ContainerSpec) -> Container: ...
+
+    def export(self, image: str, target: Path) -> None:
+        """Write the image as a docker archive (docker save's format) to the file TARGET."""
+        ...
+
+    def load(self, archive: Path) -> str:
+        """Load a docker archive; returns the image's id."""
+        ...
+
+    def tag(self, image: str, reference: str) -> None: ...
+
+    def remove_image(self, image: str) -> None:
+        """Remove a tag or image; one that is not there is no error."""
+        ...
+
+
+ENGINES = ("docker", "buildah")
+
+
+def get_engine(name: str) -> Engine:
+    """The engine called NAME, not yet checked; raises HubtoolError for an unknown one."""
+    from hubtool.errors import HubtoolError
+
+    if name == "docker":
+        from hubtool.engines.docker import DockerEngine
+
+        return DockerEngine()
+    if name == "buildah":
+        from hubtool.engines.buildah import BuildahEngine
+
+        return BuildahEngine()
+    raise HubtoolError(f"no engine called '{name}'", hint="engines: " + ", ".join(ENGINES))
+
+
+def choose_engine(name: str | None = None) -> Engine:
+    """The engine asked for by NAME or $HUBTOOL_ENGINE, else the first of ENGINES that works here.
+
+    Raises HubtoolError that says for each engine why it can't be used.
+    """
+    import os
+
+    from hubtool.errors import HubtoolError
+
+    wanted = name or os.environ.get("HUBTOOL_ENGINE")
+    if wanted:
+        engine = get_engine(wanted)
+        engine.check()
+        return engine
+    reasons = []
+    for candidate in ENGINES:
+        engine = get_engine(candidate)
+        try:
+            engine.check()
+        except HubtoolError as error:
+            reasons.append(f"{candidate}: {error.message}")
+            continue
+        return engine
+    raise HubtoolError(
+        "no container engine works here: " + "; ".join(reasons),
+        hint="start Docker, or install buildah (Debian, Ubuntu: apt-get install buildah)",
+    )

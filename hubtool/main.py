@@ -1,0 +1,305 @@
+"""The Typer app: options, help, errors to exit codes. No work is done here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from hubtool import __version__
+from hubtool.errors import HubtoolError
+
+EXPECTED, USAGE, BUG, INTERRUPTED = 1, 2, 3, 130
+
+app = typer.Typer(
+    name="hubtool",
+    help="Build, test and publish the container images of hubs, and move their tags by pull request.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Images = Annotated[
+    list[str] | None, typer.Argument(help="Images of hubtool.yaml; all, where left out.", show_default=False)
+]
+Root = Annotated[Path, typer.Option("--root", "-C", help="The image repository.", show_default="this folder")]
+EngineName = Annotated[
+    str | None,
+    typer.Option("--engine", help="docker or buildah; the first that works.", envvar="HUBTOOL_ENGINE"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Tag = Annotated[str | None, typer.Option("--tag", help="Tag to use instead of the commit's.")]
+Dirty = Annotated[bool, typer.Option("--dirty", help="Accept uncommitted changes; the tag then ends in -dirty.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show exactly what would change; change nothing.")]
+HERE = Path(".")
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"hubtool {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Build, test and publish the container images of hubs, and move their tags by pull request."""
+
+
+@app.command()
+def new(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to create; its name names the image.")],
+    template: Annotated[str, typer.Option("--template", help="Kind of image repository.")] = "hub-image",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Answer a question of the template."),
+    ] = None,
+    no_input: Annotated[bool, typer.Option("--no-input", help="Ask nothing; take --set and the defaults.")] = False,
+) -> None:
+    """Create an image repository from a template."""
+    from hubtool.commands.new import new as command
+
+    command(directory, template=template, settings=settings or [], no_input=no_input)
+
+
+@app.command()
+def build(
+    images: Images = None,
+    root: Root = HERE,
+    engine: EngineName = None,
+    tag: Tag = None,
+    dirty: Dirty = False,
+    print_dockerfile: Annotated[
+        bool, typer.Option("--print-dockerfile", help="Print the Dockerfile and build nothing.")
+    ] = False,
+    cache: Annotated[
+        str | None, typer.Option("--cache", metavar="REFERENCE", help="Registry build cache to read.")
+    ] = None,
+    cache_write: Annotated[bool, typer.Option("--cache-write", help="Also write the build cache.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build images with a container engine."""
+    from hubtool.commands.build import build as command
+
+    command(
+        images or [],
+        root=root,
+        engine=engine,
+        tag=tag,
+        dirty=dirty,
+        print_dockerfile=print_dockerfile,
+        cache=cache,
+        cache_write=cache_write,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def test(
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[IMAGE...|REFERENCE]",
+            help="Images of hubtool.yaml, or one reference that the engine holds.",
+        ),
+    ] = None,
+    root: Root = HERE,
+    engine: EngineName = None,
+    tag: Tag = None,
+    dirty: Dirty = False,
+    contract: Annotated[
+        str | None, typer.Option("--contract", help="Contract to hold it against, instead of hubtool.yaml's.")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit XML report.")] = None,
+    as_json: AsJson = False,
+    list_checks: Annotated[bool, typer.Option("--list", help="List the checks and what each promises.")] = False,
+) -> None:
+    """Hold images against their contract and the repository's own tests."""
+    from hubtool.commands.test import test as command
+
+    command(
+        images or [],
+        root=root,
+        engine=engine,
+        tag=tag,
+        dirty=dirty,
+        contract=contract,
+        junit=junit,
+        as_json=as_json,
+        list_checks=list_checks,
+    )
+
+
+@app.command()
+def push(
+    images: Images = None,
+    root: Root = HERE,
+    engine: EngineName = None,
+    tag: Tag = None,
+    dirty: Dirty = False,
+    move_tag: Annotated[bool, typer.Option("--move-tag", help="Let an existing tag move to another digest.")] = False,
+    untested: Annotated[bool, typer.Option("--untested", help="Push an image that was not tested.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only say whether the push would be allowed.")] = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Publish images that passed their tests to the registry."""
+    from hubtool.commands.push import push as command
+
+    command(
+        images or [],
+        root=root,
+        engine=engine,
+        tag=tag,
+        dirty=dirty,
+        move_tag=move_tag,
+        untested=untested,
+        check=check,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def release(
+    images: Images = None,
+    root: Root = HERE,
+    engine: EngineName = None,
+    tag: Tag = None,
+    hub: Annotated[
+        list[str] | None, typer.Option("--hub", help="Hub to bump, instead of hubtool.yaml's.", envvar="HUB")
+    ] = None,
+    deployment: Annotated[
+        str | None,
+        typer.Option("--deployment", metavar="REPO", help="Deployment repository.", envvar="HUBTOOL_DEPLOYMENT"),
+    ] = None,
+    no_bump: Annotated[bool, typer.Option("--no-bump", help="Stop after the push.")] = False,
+    cache: Annotated[
+        str | None, typer.Option("--cache", metavar="REFERENCE", help="Registry build cache to read.")
+    ] = None,
+    cache_write: Annotated[bool, typer.Option("--cache-write", help="Also write the build cache.")] = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build, test, push and bump: what CI runs on merge."""
+    from hubtool.commands.release import release as command
+
+    command(
+        images or [],
+        root=root,
+        engine=engine,
+        tag=tag,
+        hubs=hub or [],
+        deployment=deployment,
+        no_bump=no_bump,
+        cache=cache,
+        cache_write=cache_write,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def bump(
+    hub: Annotated[list[str], typer.Option("--hub", help="Hub whose pins move.", envvar="HUB")],
+    image: Annotated[
+        str | None,
+        typer.Option("--image", help="Image of hubtool.yaml, or a repository as pins write it.", envvar="IMAGE"),
+    ] = None,
+    tag: Annotated[str | None, typer.Option("--tag", help="Tag to move to; the last push's.")] = None,
+    deployment: Annotated[
+        str | None,
+        typer.Option(
+            "--deployment",
+            metavar="REPO",
+            help="Deployment repository: GitHub owner/name, git URL or path.",
+            envvar="HUBTOOL_DEPLOYMENT",
+        ),
+    ] = None,
+    branch: Annotated[str | None, typer.Option("--branch", help="Branch to open the pull request on.")] = None,
+    from_tag: Annotated[str | None, typer.Option("--from", metavar="TAG", help="Move only pins at TAG.")] = None,
+    all_tags: Annotated[bool, typer.Option("--all-tags", help="Move the pins at every tag.")] = False,
+    root: Root = HERE,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Open or refresh the pull request that moves a hub to a tag."""
+    from hubtool.commands.bump import bump as command
+
+    command(
+        hub,
+        image=image,
+        tag=tag,
+        deployment=deployment,
+        branch=branch,
+        from_tag=from_tag,
+        all_tags=all_tags,
+        root=root,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
+
+
+@app.command()
+def doctor(root: Root = HERE, engine: EngineName = None, as_json: AsJson = False) -> None:
+    """Check engine, registry (may I push?), forge (may I open a pull request?) and disk."""
+    from hubtool.commands.doctor import doctor as command
+
+    command(root=root, engine=engine, as_json=as_json)
+
+
+@app.command()
+def demo(
+    directory: Annotated[
+        Path | None, typer.Option("--directory", help="Folder to work in and leave the results in.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave engine and registry running.")] = False,
+) -> None:
+    """The whole line, on this machine alone: create, build, test, push and bump."""
+    from hubtool.commands.demo import demo as command
+
+    command(directory=directory, keep=keep)
+
+
+def run() -> NoReturn:
+    """The program: 0 done, 1 an expected failure, 2 wrong usage, 3 a bug, 130 interrupted."""
+    try:
+        code = app(standalone_mode=False)
+    except HubtoolError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        print("\ninterrupted; run the same command again to go on", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        _usage_or_bug(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(error: HubtoolError) -> NoReturn:
+    from hubtool.console import github_error
+
+    print(f"hubtool: {error}", file=sys.stderr)
+    where = error.where
+    github_error(str(error), str(where.file) if where else None, where.line if where else None)
+    sys.exit(EXPECTED)
+
+
+def _usage_or_bug(error: Exception) -> NoReturn:
+    # typer brings its own copy of click, or takes the installed one: hence by name.
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if "Abort" in kinds:
+        sys.exit(INTERRUPTED)
+    if "ClickException" in kinds:
+        error.show()  # type: ignore[attr-defined]
+        sys.exit(USAGE)
+    import traceback
+
+    traceback.print_exception(error)
+    print(f"hubtool {__version__}: this is a bug in hubtool; please report it with the lines above", file=sys.stderr)
+    sys.exit(BUG)

@@ -1,0 +1,86 @@
+"""The plan: which variants hubtool.yaml asks for, where their files are, and what they will be called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hubtool.builders import BuildJob
+from hubtool.config import FILE_NAME, Config
+from hubtool.errors import HubtoolError, Where
+from hubtool.plan.source import Source
+from hubtool.reference import ImageReference
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One image to build, test and publish. ``reference`` has registry, repository and tag."""
+
+    image: str
+    reference: ImageReference
+    job: BuildJob
+    contract: str
+    root: Path
+    source: Source
+
+
+def make_plan(
+    config: Config,
+    root: Path,
+    source: Source,
+    images: Sequence[str] = (),
+    *,
+    tag: str | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> list[Variant]:
+    """The variants of IMAGES (all, where empty), in the file's order.
+
+    TAG replaces the tag that hubtool.yaml's ``tag`` asks for. Raises HubtoolError for an unknown image, a
+    context outside ROOT, or a CA bundle that is not there.
+    """
+    for image in images:
+        if image not in config.images:
+            raise HubtoolError(
+                f"no image called '{image}'",
+                where=Where(root / FILE_NAME, key="images"),
+                hint="images here: " + ", ".join(config.images),
+            )
+    chosen = [name for name in config.images if not images or name in images]
+    return [_variant(config, root, source, name, tag, labels or {}) for name in chosen]
+
+
+def _variant(
+    config: Config, root: Path, source: Source, name: str, tag: str | None, labels: Mapping[str, str]
+) -> Variant:
+    settings = config.images[name]
+    reference = config.reference(name).with_tag(tag or source.tag(config.tag))
+    context = (root / settings.context).resolve()
+    key = f"images.{name}.context"
+    if not context.is_relative_to(root.resolve()):
+        raise HubtoolError(f"'{settings.context}' leads outside the repository", where=Where(root / FILE_NAME, key=key))
+    if not context.is_dir():
+        raise HubtoolError(f"no folder '{settings.context}'", where=Where(root / FILE_NAME, key=key))
+    job = BuildJob(
+        image=name,
+        context=context,
+        reference=reference,
+        settings=settings,
+        environment=config.environment_of(name),
+        site=config.site,
+        ca_bundle=_ca_bundle(config, root),
+        labels={**source.labels(), **labels, **settings.labels},
+    )
+    return Variant(name, reference, job, settings.contract, root, source)
+
+
+def _ca_bundle(config: Config, root: Path) -> Path | None:
+    import os
+
+    written = config.site.ca_bundle
+    if written is None:
+        return None
+    path = root / os.path.expandvars(written)
+    if not path.is_file():
+        raise HubtoolError(f"no file '{path}'", where=Where(root / FILE_NAME, key="site.ca_bundle"))
+    return path.resolve()

@@ -1,0 +1,61 @@
+"""What hubtool remembers between its verbs: ``.hubtool/IMAGE.json`` beside hubtool.yaml.
+
+Written beside and renamed, so that a reader sees the old record or the new one, never half of one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+FOLDER = ".hubtool"
+
+
+@dataclass(frozen=True)
+class Record:
+    """The last build of an image: its reference and the engine's id; which contract that very id passed
+    (``tested``), and the digest it was pushed as (``digest``)."""
+
+    reference: str
+    image_id: str
+    engine: str
+    tested: str | None = None
+    test_summary: str | None = None
+    digest: str | None = None
+
+
+def read_record(root: Path, image: str) -> Record | None:
+    """The record of IMAGE; None where there is none or it can't be read."""
+    try:
+        return Record(**json.loads((root / FOLDER / f"{image}.json").read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_record(root: Path, image: str, record: Record) -> None:
+    write_text(folder(root) / f"{image}.json", json.dumps(asdict(record), indent=2) + "\n")
+
+
+def folder(root: Path) -> Path:
+    """ROOT/.hubtool, made where missing, with a .gitignore of its own so that it is never committed."""
+    path = root / FOLDER
+    path.mkdir(exist_ok=True)
+    ignore = path / ".gitignore"
+    if not ignore.exists():
+        write_text(ignore, "*\n")
+    return path
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write FILE whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.replace(name, file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
