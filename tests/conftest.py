@@ -1,0 +1,73 @@
+"""Real parts that many tests share: a Docker daemon, a base image, a registry with users."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import bcrypt
+import pytest
+
+from hubtool.engines import get_engine
+from hubtool.sandbox import base_image as sandbox_base
+from hubtool.sandbox import dockerd
+from hubtool.sandbox.registry import local_registry
+
+
+@dataclass(frozen=True)
+class LocalRegistry:
+    """A registry on loopback that wants a user and password; ``host`` is host:port."""
+
+    host: str
+    username: str
+    password: str
+
+
+@pytest.fixture(scope="session")
+def cache_dir() -> Path:
+    """Where what is slow to make stays from run to run."""
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hubtool"
+    path = Path(os.environ.get("HUBTOOL_TEST_CACHE", default))
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def ca_bundle() -> Path | None:
+    """The certificate bundle that this machine trusts, where the environment names one."""
+    named = os.environ.get("SSL_CERT_FILE")
+    return Path(named) if named and Path(named).is_file() else None
+
+
+@pytest.fixture(scope="session")
+def docker_host(cache_dir: Path) -> Iterator[str]:
+    """The DOCKER_HOST of a real daemon: the one that runs, else one of our own for this session."""
+    if dockerd.answers():
+        yield os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+        return
+    before = os.environ.get("DOCKER_HOST")
+    with dockerd.private_dockerd(cache_dir / "docker") as host:
+        os.environ["DOCKER_HOST"] = host
+        yield host
+    if before is None:
+        del os.environ["DOCKER_HOST"]
+    else:
+        os.environ["DOCKER_HOST"] = before
+
+
+@pytest.fixture(scope="session")
+def base_image(docker_host: str, cache_dir: Path) -> str:
+    """The tag of a Debian image with Python 3.11, git and certificates, in the daemon of docker_host."""
+    return sandbox_base.base_image(get_engine("docker"), cache_dir / "base")
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRegistry]:
+    """A real registry with one user."""
+    username, password = "hubtool", secrets.token_urlsafe(12)
+    line = f"{username}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(rounds=4)).decode()}\n"
+    with local_registry(tmp_path_factory.mktemp("registry"), htpasswd=line) as host:
+        yield LocalRegistry(host, username, password)
