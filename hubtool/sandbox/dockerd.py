@@ -44,7 +44,7 @@ def private_dockerd(folder: Path) -> Iterator[str]:
     end_leftover(pidfile, "dockerd")
     host = f"unix://{short}/docker.sock"
     dockerd = packages.find("dockerd") or Path("dockerd")
-    command = [
+    command: list[str | Path] = [
         dockerd,
         f"--data-root={folder / 'data'}",
         f"--exec-root={short / 'exec'}",
