@@ -34,7 +34,9 @@ class EngineBuild:
 @dataclass(frozen=True)
 class ContainerSpec:
     """How to start a container. ``volumes`` maps host folder or volume name to (path inside, "rw" or "ro");
-    ``ports`` are TCP ports inside that shall be reachable from this machine."""
+    ``ports`` are TCP ports inside that shall be reachable from this machine. ``empty`` maps a folder inside to
+    a uid: there the container finds an empty, writable folder of that user and group 100 (mode 2775, programs
+    may run from it), as a hub's fresh home volume is, and it is gone with the container."""
 
     image: str
     command: Sequence[str] | None = None
@@ -47,6 +49,7 @@ class ContainerSpec:
     ports: Sequence[int] = ()
     network: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    empty: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,14 @@ class Engine(Protocol):
         ...
 
     def run(self, spec: ContainerSpec) -> Container: ...
+
+    def can_run(self) -> str | None:
+        """None where it can start containers, else why it can't."""
+        ...
+
+    def clean(self, run: str) -> int:
+        """Remove every container labelled ``hubtool.run=RUN``, with its anonymous volumes; returns how many."""
+        ...
 
     def export(self, image: str, target: Path) -> None:
         """Write the image as a docker archive (docker save's format) to the file TARGET."""
