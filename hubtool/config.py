@@ -8,7 +8,8 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -33,7 +34,7 @@ Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Site(Model):
@@ -132,6 +133,15 @@ class Config(Model):
     site: Site = Field(default_factory=lambda: Site(), description="Mirrors and certificates of this site.")
     create_repository: bool = Field(False, description="Create a missing repository in the registry (ECR).")
     deployment: Deployment | None = Field(None, description="Where the images are deployed from.")
+
+    @field_validator("images", mode="before")
+    @classmethod
+    def _defaults_for_empty(cls, value: Any) -> Any:
+        return (
+            {name: {} if image is None else image for name, image in value.items()}
+            if isinstance(value, dict)
+            else value
+        )
 
     @model_validator(mode="after")
     def _references_are_valid(self) -> Config:
@@ -265,16 +275,10 @@ class _Reader:
         return mapping
 
 
-def _scalar(node: yaml.Node) -> Any:
-    """Only null, true/false and whole numbers are anything but text: versions and dates stay as written."""
-    text = str(node.value)
-    if node.tag == "tag:yaml.org,2002:null":
-        return None
-    if node.tag == "tag:yaml.org,2002:bool" and text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    if node.tag == "tag:yaml.org,2002:int" and re.fullmatch(r"0|[1-9][0-9]{0,15}", text):
-        return int(text)
-    return text
+def _scalar(node: yaml.Node) -> str | None:
+    """Every scalar is text as written, but for null: the model reads numbers and booleans where it wants them,
+    so that a hub called 101 or a version 3.10 stays what it is."""
+    return None if node.tag == "tag:yaml.org,2002:null" else str(node.value)
 
 
 def _dotted(location: Location) -> str:
@@ -300,6 +304,7 @@ def _explain(error: ValidationError, file: Path, lines: dict[Location, int], doc
         hint = f"add '{location[-1]}: …'"
     elif first["type"] != "value_error":
         message = f"{message}, got {_shown(first.get('input'))}"
+        hint = _at(location)[1]
     others = sorted({_dotted(tuple(detail["loc"])) for detail in details} - {_dotted(tuple(first["loc"]))})
     if others:
         hint = "\n  ".join(filter(None, [hint, "also wrong: " + ", ".join(others[:8])]))
@@ -312,20 +317,28 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
+def _at(location: Location) -> tuple[Any, str | None]:
+    """The type that stands at LOCATION, and the description of its key."""
+    kind: Any = Config
+    description = None
+    for part in location:
+        kind = _bare(kind)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            field = kind.model_fields.get(str(part))
+            kind, description = (field.annotation, field.description) if field else (None, None)
+        else:
+            kind = (get_args(kind) or (None,))[-1 if get_origin(kind) is not tuple else 0]
+    return _bare(kind), description
+
+
+def _bare(kind: Any) -> Any:
+    """KIND without ``Annotated`` and ``| None``."""
+    while get_origin(kind) in (Annotated, Union, UnionType):
+        kind = next(arg for arg in get_args(kind) if arg is not NoneType)
+    return kind
+
+
 def _known_keys(location: Location) -> list[str]:
     """The keys that may stand below LOCATION."""
-    model: Any = Config
-    for part in location:
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            field = model.model_fields.get(str(part))
-            model = field.annotation if field else None
-            models = [arg for arg in (model, *_flat_args(model)) if isinstance(arg, type) and issubclass(arg, Model)]
-            model = models[0] if models else None
-    return sorted(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
-
-
-def _flat_args(annotation: Any) -> list[Any]:
-    found: list[Any] = []
-    for arg in get_args(annotation):
-        found += [arg, *_flat_args(arg)]
-    return found
+    kind, _ = _at(location)
+    return sorted(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubtool import config
+from hubtool.errors import HubtoolError
+
+FILE = Path("hubtool.yaml")
+SMALL = "registry: quay.io/team\nimages:\n  base:\n"
+
+
+def read(text: str, **environ: str) -> config.Config:
+    return config.parse(text.encode(), FILE, environ)
+
+
+def wrong(text: str) -> str:
+    with pytest.raises(HubtoolError) as caught:
+        read(text)
+    return str(caught.value)
+
+
+def test_an_image_needs_no_settings() -> None:
+    read_config = read(SMALL)
+    image = read_config.images["base"]
+    assert (image.builder, image.contract, image.uid, image.repo_dir) == (
+        "repo2docker",
+        "jupyterhub",
+        1000,
+        "/srv/repo",
+    )
+    assert str(read_config.reference("base")) == "quay.io/team/base"
+
+
+def test_the_file_of_the_design_is_read_whole() -> None:
+    text = """\
+registry: us-central1-docker.pkg.dev/cal-icor-hubs/user-images
+images:
+  base-user-image:            # a comment
+    builder: repo2docker
+    contract: jupyterhub
+deployment:
+  repository: cal-icor/cal-icor-hubs
+  branch: staging
+  promote: prod
+  hubs: [base]
+"""
+    deployment = read(text).deployment
+    assert deployment is not None
+    assert (deployment.repository, deployment.branch, deployment.promote) == (
+        "cal-icor/cal-icor-hubs",
+        "staging",
+        "prod",
+    )
+    assert deployment.hubs == ("base",)
+
+
+def test_names_that_look_like_numbers_stay_what_was_written() -> None:
+    text = SMALL + "deployment:\n  repository: a/b\n  hubs: [101, 3.10, 012, 1e3, 2026-01-01]\n"
+    deployment = read(text).deployment
+    assert deployment is not None
+    assert deployment.hubs == ("101", "3.10", "012", "1e3", "2026-01-01")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "hubtool.yaml:1: expected keys and values"),
+        ("- a\n", "hubtool.yaml:1: expected keys and values"),
+        ("a: [\n", "not YAML"),
+        ("registry: a.b/c\nregistry: a.b/d\nimages: {x: {}}", "hubtool.yaml:2: registry: stands here twice"),
+        ("images: {x: {}}", "registry: missing"),
+        ("registry: a.b/c", "images: missing"),
+        ("registry: a.b/c\nimages: {}", "hubtool.yaml:2: images: "),
+        ("registry: [a]\nimages: {x: {}}", "hubtool.yaml:1: registry: "),
+        ("registry: a.b/C\nimages: {x: {}}", "bad repository 'C/x'"),
+        ("registry: 'a b/c'\nimages: {x: {}}", "bad repository"),
+        ("registry: a.b/c\nrepository: one\nimages: {x: {}, y: {}}", "must hold {image}"),
+        ("registry: a.b/c\ntag: latest\nimages: {x: {}}", "hubtool.yaml:2: tag: Input should be 'commit' or 'date'"),
+        ("registry: a.b/c\nenvironment: pip\nimages: {x: {}}", "hubtool.yaml:2: environment: "),
+        ("registry: a.b/c\ncreate_repository: perhaps\nimages: {x: {}}", "hubtool.yaml:2: create_repository: "),
+        ("registry: a.b/c\nimages: {X: {}}", "hubtool.yaml:2: images.X: "),
+        ("registry: a.b/c\nimages: {x: {builder: kaniko}}", "images.x.builder: Input should be 'repo2docker'"),
+        ("registry: a.b/c\nimages: {x: {contract: hub}}", "images.x.contract: "),
+        ("registry: a.b/c\nimages: {x: {platform: windows}}", "images.x.platform: "),
+        ("registry: a.b/c\nimages: {x: {user: 'a b'}}", "images.x.user: "),
+        ("registry: a.b/c\nimages: {x: {uid: 0}}", "images.x.uid: "),
+        ("registry: a.b/c\nimages: {x: {uid: many}}", "images.x.uid: "),
+        ("registry: a.b/c\nimages: {x: {repo_dir: srv}}", "images.x.repo_dir: "),
+        ("registry: a.b/c\nimages: {x: {args: {'a-b': c}}}", "images.x.args"),
+        ("registry: a.b/c\nimages: {x: {labels: [a]}}", "images.x.labels: "),
+        ("registry: a.b/c\nimages: {x: {start_seconds: 0}}", "images.x.start_seconds: "),
+        ("registry: a.b/c\nimages: {x: {context: [a]}}", "images.x.context: "),
+        ("registry: a.b/c\nimages: {x: {base: [a]}}", "images.x.base: "),
+        ("registry: a.b/c\nimages: {x: {appendix: [a]}}", "images.x.appendix: "),
+        ("registry: a.b/c\nimages: {x: {}}\nsite: {pip_index: ftp://x}", "hubtool.yaml:3: site.pip_index: "),
+        ("registry: a.b/c\nimages: {x: {}}\nsite: {pip_index: 'https://u:secret@x/'}", "inside the image"),
+        ("registry: a.b/c\nimages: {x: {}}\nsite: {conda_channel: 'https://x/$(id)'}", "site.conda_channel: "),
+        ("registry: a.b/c\nimages: {x: {}}\nsite: {cran: 3}", "site.cran: "),
+        ('registry: a.b/c\nimages: {x: {}}\nsite: {apt_mirror: "http://x/\' y"}', "site.apt_mirror: "),
+        ("registry: a.b/c\nimages: {x: {}}\nsite: {run_time: 7}", "site.run_time: "),
+        ("registry: a.b/c\nimages: {x: {}}\nsite: {ca_bundle: []}", "site.ca_bundle: "),
+        ("registry: a.b/c\nimages: {x: {}}\ndeployment: {}", "deployment.repository: missing"),
+        ("registry: a.b/c\nimages: {x: {}}\ndeployment: {repository: a/b, hubs: one}", "deployment.hubs: "),
+        ("registry: a.b/c\nimages: {x: {}}\ndeployment: {repository: a/b, hubs: ['../x']}", "deployment.hubs[0]: "),
+        ("registry: a.b/c\nimages: {x: {}}\ndeployment: {repository: a/b, forge: gitea}", "deployment.forge: "),
+        ("registry: a.b/c\nimages: {x: {}}\ndeployment: {repository: a/b, api: x}", "deployment.api: "),
+    ],
+)
+def test_what_is_wrong_is_named_with_line_and_key(text: str, expected: str) -> None:
+    message = wrong(text)
+    assert expected in message
+    assert message.startswith("hubtool.yaml")
+
+
+def test_an_unknown_key_gets_the_nearest_known_one() -> None:
+    message = wrong("registry: a.b/c\nimages:\n  x:\n    contrat: jupyterhub\n")
+    assert message.startswith("hubtool.yaml:4: images.x.contrat: unknown key; did you mean 'contract'?")
+    assert "known here: appendix" in message
+
+
+def test_a_password_in_a_mirror_url_is_not_repeated_in_the_error() -> None:
+    assert "secret" not in wrong("registry: a.b/c\nimages: {x: {}}\nsite: {pip_index: 'https://u:secret@x/'}")
+
+
+def test_an_alias_bomb_ends_early() -> None:
+    bomb = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 9) + "]\n" for n in range(1, 12))
+    assert "expands without end" in wrong(bomb)
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"\x00" * 100, b"a" * 2_000_000, b"[" * 9000, b"a: !!python/none x"])
+def test_bytes_that_are_no_hubtool_yaml_are_one_clear_error(data: bytes) -> None:
+    with pytest.raises(HubtoolError, match=r"hubtool\.yaml"):
+        config.parse(data, FILE)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_crash_it(data: bytes) -> None:
+    with pytest.raises(HubtoolError, match=r"^hubtool\.yaml"):
+        config.parse(data, FILE)  # 300 random bytes are never a whole hubtool.yaml
+
+
+def test_the_environment_overrides_registry_deployment_and_certificates() -> None:
+    read_config = read(SMALL, HUBTOOL_REGISTRY="ghcr.io/x", HUBTOOL_DEPLOYMENT="a/b", HUBTOOL_CA_BUNDLE="/ca.pem")
+    assert str(read_config.reference("base")) == "ghcr.io/x/base"
+    assert read_config.deployment is not None
+    assert read_config.deployment.repository == "a/b"
+    assert read_config.site.ca_bundle == "/ca.pem"
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(HubtoolError, match="hubtool new"):
+        config.load(tmp_path)
+
+
+def test_the_json_schema_in_the_docs_is_that_of_the_model() -> None:
+    written = json.loads((Path(__file__).parent.parent / "docs" / "hubtool.schema.json").read_text())
+    assert written == config.json_schema(), "write it anew: script/docs"
+
+
+def test_every_key_is_described() -> None:
+    def undescribed(schema: dict[str, object]) -> list[str]:
+        properties = schema.get("properties", {})
+        assert isinstance(properties, dict)
+        return [name for name, field in properties.items() if not field.get("description")]
+
+    schema = config.json_schema()
+    assert {name: undescribed(part) for name, part in schema["$defs"].items()} == {name: [] for name in schema["$defs"]}
+    assert undescribed(schema) == []
