@@ -17,7 +17,7 @@ def repository(tmp_path: Path) -> git.Repo:
     (folder / "environment.yml").write_text("name: x\n")
     repo.index.add(["environment.yml"])
     author = git.Actor("Tester", "tester@example.org")
-    repo.index.commit("first", author=author, committer=author, commit_date="2026-03-01T23:30:00 -0800")
+    repo.index.commit("first", author=author, committer=author, commit_date="1772436600 -0800")
     return repo
 
 
