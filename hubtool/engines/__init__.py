@@ -55,12 +55,14 @@ class ContainerSpec:
 @dataclass(frozen=True)
 class EngineImage:
     """An image that an engine holds: ``id`` is its config digest (sha256:…), ``config`` the OCI image
-    config's ``config`` object (User, Env, Labels, …), ``size`` bytes uncompressed."""
+    config's ``config`` object (User, Env, Labels, …), ``size`` bytes uncompressed; ``digests`` are the
+    references with digest that registries know it by (none for an image that was only ever here)."""
 
     id: str
     config: Mapping[str, Any]
     architecture: str
     size: int
+    digests: Sequence[str] = ()
 
 
 class Container(Protocol):
@@ -122,7 +124,13 @@ class Engine(Protocol):
         """The image by tag or id; None where the engine has none."""
         ...
 
-    def run(self, spec: ContainerSpec) -> Container: ...
+    def registry_digest(self, image: str) -> str | None:
+        """The digest that IMAGE's registry gives for it; None where it can't be had."""
+        ...
+
+    def run(self, spec: ContainerSpec) -> Container:
+        """Start a container and return at once. It is removed when the program ends, if not before."""
+        ...
 
     def can_run(self) -> str | None:
         """None where it can start containers, else why it can't."""
