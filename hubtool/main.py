@@ -23,7 +23,8 @@ app = typer.Typer(
 )
 
 Images = Annotated[
-    list[str] | None, typer.Argument(help="Images of hubtool.yaml; all, where left out.", show_default=False)
+    list[str] | None,
+    typer.Argument(metavar="[IMAGE]...", help="Images of hubtool.yaml; all, where left out.", show_default=False),
 ]
 Root = Annotated[Path, typer.Option("--root", "-C", help="The image repository.", show_default="this folder")]
 EngineName = Annotated[

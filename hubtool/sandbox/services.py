@@ -68,14 +68,21 @@ def end_leftover(pidfile: Path, program: str) -> None:
     """End the PROGRAM that an earlier run, killed, left behind with its number in PIDFILE."""
     try:
         pid = int(pidfile.read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode()
     except (OSError, ValueError):
         pidfile.unlink(missing_ok=True)
         return
-    if Path(command).name == program:
+    until = time.monotonic() + 20
+    while _program_of(pid) == program and time.monotonic() < until:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-        until = time.monotonic() + 20
-        while Path(f"/proc/{pid}").exists() and time.monotonic() < until:
-            time.sleep(0.1)
+        time.sleep(0.1)
     pidfile.unlink(missing_ok=True)
+
+
+def _program_of(pid: int) -> str:
+    """The name of the program that process PID runs; "" where it has ended."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return ""
+    return Path(command.split(b"\0")[0].decode(errors="replace")).name

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hubtool.errors import HubtoolError
+from hubtool.sandbox import dockerd, packages
+from hubtool.sandbox.registry import local_registry
+from hubtool.sandbox.services import end_leftover, free_port, service
+from tests.conftest import LocalRegistry
+
+
+def test_a_service_that_ends_shows_its_log(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", "print('the reason'); raise SystemExit(7)"]
+    with (
+        pytest.raises(HubtoolError, match=r"ended with code 7:\nthe reason"),
+        service(argv, log=tmp_path / "log", ready=lambda: False),
+    ):
+        pass
+
+
+def test_a_service_that_is_never_ready_is_ended(tmp_path: Path) -> None:
+    pidfile = tmp_path / "pid"
+    code = f"import os, time, pathlib; pathlib.Path({str(pidfile)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    with (
+        pytest.raises(HubtoolError, match="not ready after 1 s"),
+        service([sys.executable, "-c", code], log=tmp_path / "log", ready=lambda: False, seconds=1),
+    ):
+        pass
+    assert not Path(f"/proc/{pidfile.read_text()}").exists()
+
+
+def test_a_service_ends_with_its_block(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with service(argv, log=tmp_path / "log", ready=lambda: True) as running:
+        assert running.poll() is None
+    assert running.poll() is not None
+
+
+def test_a_foreign_process_with_a_leftovers_number_is_left_alone(tmp_path: Path) -> None:
+    pidfile = tmp_path / "pid"
+    pidfile.write_text(str(os.getpid()))
+    end_leftover(pidfile, "dockerd")
+    assert not pidfile.exists()
+
+
+def test_a_daemon_that_was_left_behind_is_ended_and_its_images_stay(tmp_path: Path) -> None:
+    with dockerd.private_dockerd(tmp_path) as first:
+        assert dockerd.answers(first)
+        pid = int((Path(first.removeprefix("unix://")).parent / "dockerd.pid").read_text())
+        with dockerd.private_dockerd(tmp_path) as second:
+            assert second == first
+            assert not Path(f"/proc/{pid}").exists() or _is_zombie(pid)
+            assert dockerd.answers(second)
+    assert not dockerd.answers(first)
+
+
+def _is_zombie(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().split(") ")[1].startswith("Z")
+
+
+def test_no_daemon_answers_at_an_address_without_one(tmp_path: Path) -> None:
+    assert not dockerd.answers(f"unix://{tmp_path}/none.sock")
+    assert not dockerd.answers(f"tcp://127.0.0.1:{free_port()}")
+
+
+def test_the_registry_lets_in_only_its_user(registry: LocalRegistry) -> None:
+    url = f"http://{registry.host}/v2/"
+    assert httpx.get(url, trust_env=False).status_code == 401
+    assert httpx.get(url, auth=(registry.username, "wrong"), trust_env=False).status_code == 401
+    assert httpx.get(url, auth=(registry.username, registry.password), trust_env=False).status_code == 200
+
+
+def test_the_registry_ends_with_its_block(tmp_path: Path) -> None:
+    with local_registry(tmp_path) as host:
+        assert httpx.get(f"http://{host}/v2/", trust_env=False).status_code == 200
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://{host}/v2/", trust_env=False)
+
+
+def test_programs_that_cannot_be_installed_are_named_with_their_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no apt-get here
+    with pytest.raises(HubtoolError, match="not installed: docker-registry") as caught:
+        packages.ensure(["docker-registry"])
+    assert "apt-get install docker-registry" in str(caught.value)
+
+
+def test_a_signal_to_us_still_ends_the_service(tmp_path: Path) -> None:
+    pidfile, code = tmp_path / "pid", "import time; time.sleep(60)"
+    program = f"""
+import pathlib, sys
+from hubtool.sandbox.services import service
+with service([sys.executable, "-c", {code!r}], log=pathlib.Path({str(tmp_path / "log")!r}), ready=lambda: True) as run:
+    pathlib.Path({str(pidfile)!r}).write_text(str(run.pid))
+    __import__("time").sleep(60)
+"""
+    pid = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-c", program])
+    while not pidfile.exists() or not pidfile.read_text():
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGINT)
+    os.waitpid(pid, 0)
+    assert not Path(f"/proc/{pidfile.read_text()}").exists()
