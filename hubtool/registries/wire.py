@@ -1,0 +1,207 @@
+"""HTTP to one registry: plain or TLS, retries with back-off, answers of bounded size."""
+
+from __future__ import annotations
+
+import email.utils
+import ipaddress
+import os
+import random
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from hubtool import __version__
+from hubtool.registries.model import RegistryError
+
+ATTEMPTS = 5
+FIRST_PAUSE = 0.5  # seconds; doubles with each attempt
+LONGEST_PAUSE = 60.0  # seconds; a registry that asks for more is not waited for
+BODY_LIMIT = 8 * 1024 * 1024  # bytes; manifests may have 4 MiB (OCI distribution spec v1.1, "Pushing Manifests")
+RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+
+Content = Callable[[], Iterator[bytes]]
+
+
+class Dropped(RegistryError):
+    """The connection broke or never came about; trying again may help."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole HTTP answer."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    url: httpx.URL
+
+
+def insecure_allowed(host: str) -> bool:
+    """Whether plain HTTP is acceptable to HOST[:PORT]: loopback, and hosts in $HUBTOOL_INSECURE_REGISTRIES."""
+    listed = os.environ.get("HUBTOOL_INSECURE_REGISTRIES", "").replace(",", " ").split()
+    name = httpx.URL(f"//{host}").host
+    return is_loopback(name) or host in listed or name in listed
+
+
+def is_loopback(name: str) -> bool:
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def tls_context(host: str) -> ssl.SSLContext:
+    """Trust of $SSL_CERT_FILE (and $SSL_CERT_DIR) where set, else of the system and of certifi; in either case
+    also of /etc/docker/certs.d/HOST/*.crt, where Docker keeps the CA of a private registry."""
+    context = ssl.create_default_context()
+    written = os.environ.get("SSL_CERT_FILE")
+    if written and not Path(written).is_file():
+        raise RegistryError(f"$SSL_CERT_FILE names {written}, which is not there")
+    if not written and not os.environ.get("SSL_CERT_DIR"):
+        import certifi
+
+        context.load_verify_locations(certifi.where())
+    for extra in sorted(Path("/etc/docker/certs.d", host).glob("*.crt")) if host else ():
+        context.load_verify_locations(extra)
+    return context
+
+
+class Wire:
+    """Sends requests to the registry HOST[:PORT]; safe to use from several threads.
+
+    ``pause`` waits for a number of seconds.
+    """
+
+    def __init__(self, host: str, *, pause: Callable[[float], None] = time.sleep) -> None:
+        self.host = host
+        self.pause = pause
+        loopback = is_loopback(httpx.URL(f"//{host}").host)
+        self.http = httpx.Client(
+            verify=tls_context(host),
+            trust_env=not loopback,  # a proxy can't reach this machine's loopback
+            timeout=httpx.Timeout(60, connect=20, read=300, pool=None),
+            headers={"User-Agent": f"hubtool/{__version__}", "Accept-Encoding": "identity"},
+        )
+        self.base = httpx.URL(f"{self._scheme()}://{host}")
+
+    def close(self) -> None:
+        self.http.close()
+
+    def _scheme(self) -> str:
+        if not insecure_allowed(self.host):
+            return "https"
+        try:
+            self.http.head(f"https://{self.host}/v2/", timeout=10)
+        except httpx.TransportError as error:
+            cause = _ssl_error(error)
+            return "https" if isinstance(cause, ssl.SSLCertVerificationError) else "http"
+        return "https"
+
+    def allowed(self, url: httpx.URL) -> bool:
+        """Whether URL may be asked: HTTPS, or a host where plain HTTP is acceptable."""
+        return url.scheme == "https" or (url.scheme == "http" and insecure_allowed(url.netloc.decode()))
+
+    def exchange(
+        self,
+        method: str,
+        url: httpx.URL,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: Content | None = None,
+        retry: bool = True,
+    ) -> Answer:
+        """One request and its answer. With RETRY, dropped connections and the statuses of RETRIED are tried
+        again a few times, as slowly as Retry-After asks; the last answer is returned whatever it is.
+        Raises Dropped for a connection that broke, RegistryError for what will not get better."""
+        for attempt in range(1, ATTEMPTS + 1):
+            last = attempt == ATTEMPTS or not retry
+            try:
+                answer = self._once(method, url, headers or {}, content)
+            except Dropped:
+                if last:
+                    raise
+                self.wait(attempt)
+                continue
+            if answer.status not in RETRIED or last:
+                return answer
+            self.wait(attempt, answer)
+        raise AssertionError("unreachable")
+
+    def wait(self, attempt: int, answer: Answer | None = None) -> None:
+        """Back off before attempt ATTEMPT + 1, as long as the answer's Retry-After says, if it says so."""
+        asked = retry_after(answer.headers) if answer else None
+        if asked is not None and asked > LONGEST_PAUSE:
+            raise RegistryError(
+                f"{self.host} asks to come back in {asked:.0f} s (Retry-After)",
+                status=answer.status if answer else None,
+                hint="run the same command again then",
+            )
+        own = FIRST_PAUSE * 2 ** (attempt - 1)
+        self.pause(asked if asked is not None else own * random.uniform(0.8, 1.2))
+
+    def _once(self, method: str, url: httpx.URL, headers: Mapping[str, str], content: Content | None) -> Answer:
+        request = self.http.build_request(method, url, headers=dict(headers), content=content() if content else None)
+        try:
+            response = self.http.send(request, stream=True)
+            try:
+                body = self._read(response)
+            finally:
+                response.close()
+        except (httpx.TransportError, httpx.StreamError) as error:
+            raise self._explain(error, url) from error
+        except (httpx.InvalidURL, httpx.DecodingError) as error:
+            raise RegistryError(f"{url.host} sent an answer that can't be read") from error
+        return Answer(response.status_code, response.headers, body, url)
+
+    def _read(self, response: httpx.Response) -> bytes:
+        body = b""
+        for piece in response.iter_raw():
+            body += piece
+            if len(body) > BODY_LIMIT:
+                raise RegistryError(f"{self.host} sent an answer of more than {BODY_LIMIT} bytes")
+        return body
+
+    def _explain(self, error: Exception, url: httpx.URL) -> RegistryError:
+        cause = _ssl_error(error)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return RegistryError(
+                f"the certificate of {url.host} is not trusted: {cause.verify_message}",
+                hint="name the PEM file of its certificate authority in $SSL_CERT_FILE, or put it into "
+                f"/etc/docker/certs.d/{url.netloc.decode()}/ca.crt",
+            )
+        if cause is not None and "WRONG_VERSION_NUMBER" in str(cause):
+            return RegistryError(
+                f"{url.host} does not speak TLS",
+                hint=f"if plain HTTP is meant: HUBTOOL_INSECURE_REGISTRIES={url.netloc.decode()}",
+            )
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+            return Dropped(f"{url.netloc.decode()} can't be reached: {error}", hint="check the name, network and proxy")
+        what = "took too long to answer" if isinstance(error, httpx.TimeoutException) else "broke the connection"
+        return Dropped(f"{url.netloc.decode()} {what}", hint="run the same command again; it sends what is missing")
+
+
+def retry_after(headers: httpx.Headers) -> float | None:
+    """The seconds that a Retry-After header asks for (RFC 9110, 10.2.3); None where there is none to read."""
+    written = headers.get("Retry-After", "").strip()
+    if written.isdecimal():
+        return float(written[:9])
+    try:
+        moment = email.utils.parsedate_to_datetime(written)
+        return max(0.0, moment.timestamp() - time.time())
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _ssl_error(error: BaseException) -> ssl.SSLError | None:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
