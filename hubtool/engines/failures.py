@@ -12,9 +12,9 @@ def last_lines(output: str) -> str:
     return "\n".join(output.rstrip().splitlines()[-LAST_LINES:])
 
 
-def explain(error: ProcessError, *, prune: str) -> HubtoolError:
+def explain(error: ProcessError, *, prune: str, what: str = "the build") -> HubtoolError:
     """ERROR as a HubtoolError that says what to do; PRUNE is the command that frees the engine's disk space."""
     text = last_lines(error.output)
     if NO_SPACE in error.output.lower():
-        return HubtoolError(f"the build ran out of disk space:\n{text}", hint=f"free some: {prune}")
-    return HubtoolError(f"the build failed:\n{text}")
+        return HubtoolError(f"{what} ran out of disk space:\n{text}", hint=f"free some: {prune}")
+    return HubtoolError(f"{what} failed:\n{text}")

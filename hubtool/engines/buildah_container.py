@@ -1,0 +1,230 @@
+"""A container that buildah runs: a working container, and one `buildah run` for each program in it.
+
+There is no daemon. A container shares this machine's network, so a port inside is the same port outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from hubtool.engines import ContainerSpec
+from hubtool.engines.leftovers import forget
+from hubtool.errors import HubtoolError
+from hubtool.process import Completed, ProcessError, end_group, run
+
+# What `buildah run` adds to a program's standard error when the program did not end with 0.
+_ADDED = re.compile(
+    r"(?:subprocess exited with status \d+\n)*Error: (?:exit status \d+|while running runtime: .*)\n?\Z"
+)
+HOME_GROUP = 100
+
+
+class BuildahContainer:
+    """A started container. ``name`` holds the run's id, by which it is found again after a kill."""
+
+    def __init__(self, program: Sequence[str | Path], name: str, spec: ContainerSpec, isolation: str) -> None:
+        self._program = tuple(str(word) for word in program)
+        self._spec = spec
+        self._isolation = isolation
+        self._folder = Path(tempfile.mkdtemp(prefix="hubtool-container-"))
+        self._volumes = {target: (source, mode) for source, (target, mode) in spec.volumes.items()}
+        self._process: subprocess.Popen[bytes] | None = None
+        self.id = name
+
+    def start(self, argv: Sequence[str]) -> None:
+        """Start ARGV (entrypoint and command) as the container's own program."""
+        for target, uid in self._spec.empty.items():
+            self._volumes[target] = (str(self._empty(uid)), "rw")
+        for port in self._spec.ports:
+            _is_free(port)
+        user, argv = self._with_groups(self._spec.user, argv)
+        words = self._run_words(user, None, self._spec.workdir)
+        with (self._folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [*words, *argv],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _empty(self, uid: int) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="empty-", dir=self._folder))
+        if os.geteuid() == 0:
+            os.chown(folder, uid, HOME_GROUP)
+        folder.chmod(0o2775)
+        self._folder.chmod(0o755)
+        return folder
+
+    def _run_words(
+        self, user: str | None, environment: Mapping[str, str] | None, workdir: str | None
+    ) -> tuple[str, ...]:
+        words = ["run", "--isolation", self._isolation, "--network", self._spec.network or "host"]
+        words += ["--user", user] if user else []
+        for key, value in {**self._spec.environment, **(environment or {})}.items():
+            words += ["--env", f"{key}={value}"]
+        for target, (source, mode) in self._volumes.items():
+            words += ["--volume", f"{source}:{target}:{mode}"]
+        words += ["--workingdir", workdir] if workdir else []
+        return (*self._program, *words, self.id, "--")
+
+    def _with_groups(self, user: str | None, argv: Sequence[str]) -> tuple[str | None, list[str]]:
+        """USER and ARGV, by way of setpriv (util-linux) where that user has supplementary groups: buildah has
+        no option for them."""
+        if not self._spec.groups or user != self._spec.user:
+            return user, list(argv)
+        name, _, group = (user or "").partition(":")
+        if not name.isdigit() or run(*self._run_words("0", None, None), "setpriv", "-V", check=False).returncode != 0:
+            raise HubtoolError(
+                "buildah cannot give a container supplementary groups here",
+                hint="name the user by number, and have util-linux in the image; or use --engine docker",
+            )
+        ids = [f"--reuid={name}", f"--regid={group or name}", f"--groups={','.join(self._spec.groups)}"]
+        return "0", ["setpriv", *ids, "--", *argv]
+
+    def exec(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        workdir: str | None = None,
+        timeout: float | None = None,
+    ) -> Completed:
+        """Run a program inside; never raises for its exit code. Past TIMEOUT (seconds) it is ended and
+        ProcessError raised."""
+        chosen, words = self._with_groups(user or self._spec.user, argv)
+        try:
+            done = run(*self._run_words(chosen, environment, workdir), *words, check=False, timeout=timeout)
+        except ProcessError as error:
+            raise ProcessError(tuple(argv), None, error.output) from error
+        return Completed(tuple(argv), done.returncode, done.stdout, _ADDED.sub("", done.stderr))
+
+    def copy_in(self, source: Path, target: str) -> None:
+        """Copy a folder's content to the folder TARGET inside, owned by the container's user."""
+        told = self.exec(["id", "-u"]).stdout.strip()
+        owner = int(told) if told.isdigit() else 0
+        outside = self._outside(target)
+        if outside is None:
+            run(*self._program, "copy", "--quiet", "--chown", f"{owner}:{owner}", self.id, f"{source}/.", target)
+            return
+        shutil.copytree(source, outside, dirs_exist_ok=True, symlinks=True)
+        for path in [outside, *outside.rglob("*")] if os.geteuid() == 0 else []:
+            os.chown(path, owner, owner, follow_symlinks=False)
+
+    def _outside(self, target: str) -> Path | None:
+        """The folder on this machine that TARGET is, where a volume covers it."""
+        for mount, (source, _mode) in self._volumes.items():
+            if PurePosixPath(target).is_relative_to(mount):
+                return Path(source) / PurePosixPath(target).relative_to(mount)
+        return None
+
+    def address(self, port: int) -> tuple[str, int]:
+        """Host and port on this machine that lead to PORT inside: the same port, since the network is shared."""
+        return "127.0.0.1", port
+
+    def running(self) -> bool:
+        return self.exit_code() is None
+
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll() if self._process is not None else 0
+
+    def logs(self) -> str:
+        try:
+            return _ADDED.sub("", (self._folder / "log").read_text(errors="replace"))
+        except FileNotFoundError:
+            return ""
+
+    def stop(self, timeout: float = 10) -> float:
+        """SIGTERM, then after TIMEOUT seconds SIGKILL; returns the seconds it took."""
+        started = time.monotonic()
+        if self._process is not None and self._process.poll() is None:
+            for pid in _programs(self._process.pid):
+                _signal(pid, signal.SIGTERM)
+            try:
+                self._process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self._kill()
+        return time.monotonic() - started
+
+    def _kill(self) -> None:
+        assert self._process is not None
+        for pid in _descendants(self._process.pid):
+            _signal(pid, signal.SIGKILL)
+        end_group(self._process, grace=2)
+
+    def remove(self) -> None:
+        """Stop and remove it, with its volumes. Twice is no error."""
+        if self._process is not None and self._process.poll() is None:
+            self._kill()
+        run(*self._program, "rm", self.id, check=False)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        forget(self)
+
+
+def _is_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError as error:
+            raise HubtoolError(
+                f"port {port} is taken on this machine, and a container of buildah shares its network",
+                hint="stop what listens there, or use --engine docker",
+            ) from error
+
+
+def _descendants(pid: int) -> list[int]:
+    """The processes below PID, nearest first."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents.setdefault(int(fields[1]), []).append(int(entry.name))
+    found, level = [], [pid]
+    while level:
+        level = [child for parent in level for child in parents.get(parent, [])]
+        found += level
+    return found
+
+
+def _programs(pid: int) -> list[int]:
+    """The container's own program below PID: the first process that is not buildah."""
+    for child in _descendants(pid):
+        try:
+            name = Path(f"/proc/{child}/exe").resolve().name
+        except OSError:
+            continue
+        if name != "buildah":
+            return [child]
+    return _descendants(pid)[-1:]
+
+
+def _signal(pid: int, sign: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it ended by itself
+        os.kill(pid, sign)
+
+
+def end_leftover(name: str) -> None:
+    """End what still runs in the container called NAME after its hubtool was killed."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if name.encode() in words and b"run" in words:
+            for pid in [*_descendants(int(entry.name)), int(entry.name)]:
+                _signal(pid, signal.SIGKILL)
