@@ -1,0 +1,61 @@
+"""Pins: the places in a deployment repository that name an image and tag.
+
+A pure core, bytes in and bytes out: ``find`` reads pins with their positions, ``edit`` replaces the bytes of a
+tag and nothing else, ``prove`` reads both versions again and refuses anything but the intended change.
+``choose`` and ``scope`` say which pins a bump means; ``scan`` puts the pieces together over many files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Form = Literal["inline", "split", "tag-only", "prose"]
+
+
+@dataclass(frozen=True, order=True)
+class Span:
+    """Characters START to END of a file's decoded text. ``alone``: they are a whole YAML scalar, which would
+    be read as a number or date where they look like one; ``plain``: that scalar has no quotes."""
+
+    start: int
+    end: int
+    alone: bool = False
+    plain: bool = False
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One place that names an image; design of ``pins list --json``.
+
+    ``file`` is relative, with "/"; ``line`` (from 1) is where the tag stands; ``image`` is as written, without
+    tag, a sibling ``registry`` prefixed; ``tag`` is "" and ``digest`` None where there is none; ``why`` says
+    why hubtool won't touch it, and is None where it would.
+    """
+
+    file: str
+    line: int
+    image: str
+    tag: str
+    digest: str | None
+    path: str
+    form: Form
+    editable: bool
+    why: str | None
+    tag_span: Span | None = field(default=None, repr=False, compare=False)
+    digest_span: Span | None = field(default=None, repr=False, compare=False)
+
+    def as_json(self) -> dict[str, str | int | bool | None]:
+        names = ("file", "line", "image", "tag", "digest", "path", "form", "editable", "why")
+        return {name: getattr(self, name) for name in names}
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.path}: {self.image}:{self.tag}"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was not read for pins, and why."""
+
+    file: str
+    why: str

@@ -1,0 +1,135 @@
+"""Prove an edit: read both versions again and accept nothing but the intended change."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import yaml
+
+from hubtool.errors import HubtoolError, Where
+from hubtool.pins import Span
+from hubtool.pins.scalars import STR, value_span
+from hubtool.pins.text import Document, Unreadable, read
+
+
+@dataclass(frozen=True, order=True)
+class Edit:
+    """The characters of ``span`` become ``value``, in double quotes where ``quoted``."""
+
+    span: Span
+    value: str
+    quoted: bool = False
+
+    @property
+    def text(self) -> str:
+        return f'"{self.value}"' if self.quoted else self.value
+
+
+def prove(before: bytes, after: bytes, edits: Sequence[Edit], file: str) -> None:
+    """Raise HubtoolError unless AFTER is BEFORE with exactly EDITS.
+
+    Every other byte is the same; both have the same documents, structure and aliases; each scalar has the same
+    value, type and style, but for those that an edit touches: they have the intended value, and read as text.
+    """
+    try:
+        old, new = read(before), read(after)
+    except Unreadable as error:
+        raise _refusal(file, f"after the edit the file {error}") from error
+    _same_bytes(old, new, sorted(edits), file)
+    if len(old.nodes) != len(new.nodes):
+        raise _refusal(file, "the number of documents would change")
+    _Comparison(old, new, sorted(edits), file).run()
+
+
+def _refusal(file: str, message: str, line: int | None = None) -> HubtoolError:
+    return HubtoolError(
+        f"not written: {message}",
+        where=Where(file, line),
+        hint="a guard of hubtool's own stopped this edit; make it by hand, and please report the file",
+    )
+
+
+def _same_bytes(old: Document, new: Document, edits: Sequence[Edit], file: str) -> None:
+    at_old = at_new = 0
+    for edit in edits:
+        kept = edit.span.start - at_old
+        if kept < 0 or old.text[at_old : edit.span.start] != new.text[at_new : at_new + kept]:
+            raise _refusal(file, "other bytes than the tag's would change", old.line(edit.span.start))
+        at_old, at_new = edit.span.end, at_new + kept + len(edit.text)
+        if new.text[at_new - len(edit.text) : at_new] != edit.text:
+            raise _refusal(file, "the new tag is not where it should be", old.line(edit.span.start))
+    if old.text[at_old:] != new.text[at_new:]:
+        raise _refusal(file, "other bytes than the tag's would change")
+
+
+class _Comparison:
+    """Walks both trees in step, each pair of nodes once, aliases included."""
+
+    def __init__(self, old: Document, new: Document, edits: Sequence[Edit], file: str) -> None:
+        self.old = old
+        self.new = new
+        self.file = file
+        self.edits = edits
+        self.starts = [edit.span.start for edit in edits]
+        self.used: set[Edit] = set()
+        self.forth: dict[int, int] = {}
+        self.back: dict[int, int] = {}
+
+    def run(self) -> None:
+        stack: list[tuple[yaml.Node, yaml.Node]] = list(zip(self.old.nodes, self.new.nodes, strict=True))
+        while stack:
+            a, b = stack.pop()
+            if id(a) in self.forth or id(b) in self.back:
+                if self.forth.get(id(a)) != id(b) or self.back.get(id(b)) != id(a):
+                    raise self._refuse(a, "an alias would mean something else")
+                continue
+            self.forth[id(a)], self.back[id(b)] = id(b), id(a)
+            stack += self._children(a, b)
+        if len(self.used) != len(self.edits):
+            raise _refusal(self.file, "a tag would be written where no value stands")
+
+    def _children(self, a: yaml.Node, b: yaml.Node) -> list[tuple[yaml.Node, yaml.Node]]:
+        if isinstance(a, yaml.ScalarNode) and isinstance(b, yaml.ScalarNode):
+            self._scalar(a, b)
+            return []
+        if type(a) is not type(b) or a.tag != b.tag or len(a.value) != len(b.value):
+            raise self._refuse(a, "the structure would change")
+        if isinstance(a, yaml.SequenceNode):
+            return list(zip(a.value, b.value, strict=True))
+        pairs = zip(a.value, b.value, strict=True)
+        return [pair for (key_a, value_a), (key_b, value_b) in pairs for pair in ((key_a, key_b), (value_a, value_b))]
+
+    def _scalar(self, a: yaml.ScalarNode, b: yaml.ScalarNode) -> None:
+        inside = self._edits_inside(a)
+        if not inside:
+            if (a.value, a.tag, a.style) != (b.value, b.tag, b.style):
+                raise self._refuse(a, "another value would change")
+            return
+        if b.value != self._expected(a, inside):
+            raise self._refuse(a, "the tag would not read as intended")
+        if b.tag != STR:
+            raise self._refuse(a, f"'{b.value}' would not be read as text")
+
+    def _edits_inside(self, node: yaml.ScalarNode) -> list[Edit]:
+        start = int(node.start_mark.index) + self.old.offset
+        end = int(node.end_mark.index) + self.old.offset
+        first = bisect_left(self.starts, start)
+        inside = [edit for edit in self.edits[first : first + 2] if edit.span.start < end and edit.span.end <= end]
+        self.used.update(inside)
+        return inside
+
+    def _expected(self, node: yaml.ScalarNode, inside: list[Edit]) -> str:
+        """NODE's value with the edits applied."""
+        span = value_span(self.old, node)
+        if span is None:
+            raise self._refuse(node, "the value is not written as it reads")
+        parts, at = [], span.start
+        for edit in inside:
+            parts += [self.old.text[at : edit.span.start], edit.value]
+            at = edit.span.end
+        return "".join([*parts, self.old.text[at : span.end]])
+
+    def _refuse(self, node: yaml.Node, message: str) -> HubtoolError:
+        return _refusal(self.file, message, self.old.line(int(node.start_mark.index) + self.old.offset))

@@ -1,0 +1,100 @@
+"""Many files at once: their pins, and the edits that move an image. Files come from a folder or from git."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hubtool.errors import HubtoolError
+from hubtool.pins import Pin, Skipped
+from hubtool.pins.edit import move_pins
+from hubtool.pins.find import find_pins
+from hubtool.pins.text import Unreadable
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The pins of some files, the files that were skipped, and the bytes of those that hold pins."""
+
+    pins: tuple[Pin, ...]
+    skipped: tuple[Skipped, ...]
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One edited file."""
+
+    file: str
+    before: bytes
+    after: bytes
+    pins: tuple[Pin, ...]
+
+    def diff(self) -> str:
+        """As a unified diff, line ends shown as they are."""
+        old, new = (_lines(data.decode("utf-8")) for data in (self.before, self.after))
+        lines = difflib.unified_diff(old, new, f"a/{self.file}", f"b/{self.file}")
+        return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _lines(text: str) -> list[str]:
+    # Not str.splitlines, which also splits at form feeds and the like.
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+def scan(files: Iterable[tuple[str, bytes]]) -> Scan:
+    """Read every (name, bytes) for pins."""
+    pins: list[Pin] = []
+    skipped: list[Skipped] = []
+    kept: dict[str, bytes] = {}
+    for file, data in files:
+        try:
+            found = find_pins(data, file)
+        except Unreadable as reason:
+            skipped.append(Skipped(file, str(reason)))
+            continue
+        if found:
+            pins += found
+            kept[file] = data
+    return Scan(tuple(pins), tuple(skipped), kept)
+
+
+def move(files: Mapping[str, bytes], pins: Sequence[Pin], tag: str, digest: str | None = None) -> list[Change]:
+    """The changes that bring PINS to TAG, in the files' order; raises HubtoolError where one can't be proven."""
+    changes = []
+    for file in sorted({pin.file for pin in pins}):
+        here = tuple(pin for pin in pins if pin.file == file)
+        after = move_pins(files[file], here, tag, digest)
+        if after != files[file]:
+            changes.append(Change(file, files[file], after, here))
+    return changes
+
+
+def list_folder(root: Path) -> list[str]:
+    """The regular files below ROOT, relative with "/"; links are not followed, .git is left out."""
+    if not root.is_dir():
+        raise HubtoolError(f"no folder {root}")
+    return sorted(_walk(str(root), ""))
+
+
+def _walk(folder: str, prefix: str) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name != ".git":
+                    yield from _walk(entry.path, f"{prefix}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False):
+                yield prefix + entry.name
+
+
+def read_folder(root: Path, files: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """The bytes of FILES below ROOT."""
+    for file in files:
+        try:
+            yield file, (root / file).read_bytes()
+        except OSError as error:
+            raise HubtoolError(f"{root / file} cannot be read: {error.strerror}") from error

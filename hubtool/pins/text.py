@@ -1,0 +1,114 @@
+"""A file's bytes as YAML nodes with positions, within bounds, or the reason why not."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import yaml
+
+MAX_BYTES = 5_000_000
+MAX_DEPTH = 200
+BOM = "\ufeff"
+# One character for one, so that positions hold. Private use: no key, image or tag can contain it.
+MASK = "\ue000"
+
+_JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_JINJA_LINES = re.compile(r"(?m)^[ \t]*(?:(?:\{%[^\n]*?%\}|\{#[^\n]*?#\})[ \t]*)+\r?$")
+# What deep nesting needs: much indentation, many compact indicators in a row, or flow collections.
+_DEEP = re.compile(r"(?m)^[ ]{300}|(?:[-?:][ \t]+){50}")
+_LINE_END = re.compile(r"\r\n|[\r\n]")
+
+
+class Unreadable(Exception):
+    """The bytes can't be read for pins; the text says why."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """Decoded text and its YAML documents. Node positions plus ``offset`` index ``text``."""
+
+    text: str
+    nodes: tuple[yaml.Node, ...]
+    offset: int
+    masked: tuple[tuple[int, int], ...] = field(default=())
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [match.end() for match in _LINE_END.finditer(self.text)]
+
+    def line(self, position: int) -> int:
+        """The line (from 1) of a position in ``text``."""
+        return bisect_right(self._line_starts, position) + 1
+
+
+def read(data: bytes) -> Document:
+    """Decode and compose DATA; raises Unreadable for what is binary, encrypted, too large or not YAML.
+
+    A Jinja template that is not YAML is read with its expressions masked; positions hold all the same.
+    """
+    text = _decode(data)
+    offset = 1 if text.startswith(BOM) else 0
+    body = text[offset:]
+    try:
+        return Document(text, _compose(body), offset)
+    except yaml.YAMLError as error:
+        problem = error
+    if "{{" in body or "{%" in body:
+        try:
+            return Document(text, _compose(mask(body)), offset)
+        except yaml.YAMLError as error:
+            raise Unreadable(f"is a template that is not YAML: {_problem(error)}") from error
+    raise Unreadable(f"is not YAML: {_problem(problem)}")
+
+
+def _decode(data: bytes) -> str:
+    if len(data) > MAX_BYTES:
+        raise Unreadable(f"is larger than {MAX_BYTES // 1_000_000} MB")
+    if data.startswith(b"\0GITCRYPT"):
+        raise Unreadable("is encrypted by git-crypt")
+    if b"\0" in data:
+        raise Unreadable("is binary, or text that is not UTF-8")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"is not UTF-8 text (byte {error.start})") from error
+
+
+def _compose(text: str) -> tuple[yaml.Node, ...]:
+    if text.count("[") + text.count("{") > MAX_DEPTH or _DEEP.search(text):
+        _refuse_deep(text)
+    return tuple(node for node in yaml.compose_all(text, Loader=yaml.CSafeLoader) if node is not None)
+
+
+def _refuse_deep(text: str) -> None:
+    # The composer recurses in C: nesting of some ten thousand levels would end the process. Events do not recurse.
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise Unreadable(f"is nested deeper than {MAX_DEPTH} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return f"{problem} (line {mark.line + 1})" if mark else str(problem)
+
+
+def mask(text: str) -> str:
+    """TEXT with Jinja made harmless, length and lines kept: a line of statements alone becomes a comment, every
+    other expression characters that no image or tag can hold."""
+    text = _JINJA_LINES.sub(lambda match: _as_comment(match[0]), text)
+    return _JINJA.sub(lambda match: re.sub(r"[^\r\n]", MASK, match[0]), text)
+
+
+def _as_comment(line: str) -> str:
+    body = line.lstrip(" \t")
+    indent = line[: len(line) - len(body)]
+    return indent.replace("\t", " ") + "#" + re.sub(r"[^\r\n]", ".", body[1:])
