@@ -1,0 +1,67 @@
+"""Leaves out the files that were not asked for, and pins the workflows to hubtool's commit."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+TEMPLATE = Path(r'''{% if cookiecutter._repo_dir is defined %}{{ cookiecutter._repo_dir }}{% endif %}''')
+COMMIT = "{{ cookiecutter.hubtool_commit }}"
+FOLDER = "cookiecutter-template/hub-image/"
+PLACEHOLDER = "0" * 40
+UNWANTED = {
+    "environment.yml": "{{ cookiecutter.environment }}" != "conda",
+    "pyproject.toml": "{{ cookiecutter.environment }}" != "uv",
+    "uv.lock": "{{ cookiecutter.environment }}" != "uv",
+    ".python-version": "{{ cookiecutter.environment }}" != "uv",
+    "install.R": "{{ cookiecutter.include_r }}" != "yes" or "{{ cookiecutter.environment }}" != "conda",
+    "runtime.txt": "{{ cookiecutter.include_r }}" != "yes" or "{{ cookiecutter.environment }}" != "conda",
+    "LICENSE": "{{ cookiecutter.license }}" == "none",
+    ".github/CODEOWNERS": not "{{ cookiecutter.codeowners | trim }}",
+}
+
+
+def git(*words: str) -> str:
+    """What git prints about the template's folder; "" where it fails or is not there."""
+    try:
+        done = subprocess.run(["git", "-C", str(TEMPLATE), *words], capture_output=True, text=True)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def baked() -> str:
+    """The commit that a built distribution carries beside the template."""
+    file = TEMPLATE.parent.parent / "COMMIT"
+    return file.read_text().strip() if file.is_file() else ""
+
+
+def checked_out() -> str:
+    """The commit of the template's clone; "" where the template only lies inside some other repository."""
+    if git("rev-parse", "--show-prefix") != FOLDER or not git("ls-files", "cookiecutter.json"):
+        return ""
+    return git("rev-parse", "HEAD")
+
+
+def find_commit() -> str:
+    commit = COMMIT if COMMIT != "auto" else baked() or checked_out()
+    if re.fullmatch("[0-9a-f]{40}", commit):
+        return commit
+    sys.exit(
+        "error: hubtool_commit: 'auto': cannot tell which commit this template is from; "
+        "answer with the 40 hexadecimal digits of a commit of {{ cookiecutter._hubtool_repository }}"
+    )
+
+
+def pin(commit: str) -> None:
+    for file in sorted(Path(".github/workflows").glob("*.yaml")):
+        file.write_text(file.read_text(encoding="utf-8").replace(PLACEHOLDER, commit), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    pin(find_commit())
+    for name, unwanted in UNWANTED.items():
+        if unwanted:
+            Path(name).unlink()
