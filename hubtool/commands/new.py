@@ -116,7 +116,7 @@ def _raise_for(problems: Sequence[str]) -> None:
 
 def _answer_all(source: Path, questions: Mapping[str, Any], given: Answers, check: Problems, ask: bool) -> Answers:
     """An answer to every question: GIVEN, else what is typed until it will do, else the template's default."""
-    from cookiecutter.prompt import create_env_with_context, read_user_choice, read_user_variable, render_variable
+    from cookiecutter.prompt import create_env_with_context, read_user_choice, read_user_variable, render_variable  # type: ignore[import-untyped]
 
     context = json.loads((source / CHOOSER).read_text(encoding="utf-8"))
     env = create_env_with_context({"cookiecutter": context})
@@ -161,8 +161,8 @@ def _render(source: Path, answers: Answers, target: Path) -> None:
 
 
 def _cookiecutter(source: Path, answers: Answers, staging: Path) -> Path:
-    from cookiecutter.exceptions import CookiecutterException
-    from cookiecutter.main import cookiecutter
+    from cookiecutter.exceptions import CookiecutterException  # type: ignore[import-untyped]
+    from cookiecutter.main import cookiecutter  # type: ignore[import-untyped]
 
     # A configuration of our own: nothing is read from, or left in, the home directory.
     settings = staging / "cookiecutter.yaml"
