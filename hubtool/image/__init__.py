@@ -1,0 +1,1 @@
+"""An image as data: reading archives and files, packing layers."""
