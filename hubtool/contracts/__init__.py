@@ -1,0 +1,133 @@
+"""Contracts: what a platform needs an image to keep, each a pytest module, one test a promise.
+
+A promise's test is named ``test_ID_what_is_promised``. The first line of its docstring is the promise; the text
+after it says what breaks for whom; a paragraph that starts with ``To mend:`` says what to do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from hubtool.errors import HubtoolError
+
+CONTRACTS: Mapping[str, str] = {"jupyterhub": "hubtool.contracts.jupyterhub"}
+NO_CONTRACT = "none"
+
+# How a contract's pytest is told its settings, and how its results start on standard output.
+SETTINGS_VARIABLE = "HUBTOOL_CONTRACT"
+RESULT_MARK = "\x1ehubtool-result "
+
+Outcome = Literal["passed", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a contract is told about an image; all of it comes from hubtool.yaml or the engine, never from code.
+
+    ``image`` is the engine's id of it, ``name`` what people call it. ``start_seconds`` is how long the server
+    may take. ``image_tests`` is the repository's image-tests folder, ``log_folder`` where the logs of a
+    container go that failed a check. ``pip_index`` and ``ca_bundle`` are the site's, for image-tests/requirements.txt.
+    """
+
+    engine: str
+    image: str
+    name: str
+    contract: str
+    log_folder: str
+    uid: int = 1000
+    user: str = "jovyan"
+    repo_dir: str = ""
+    start_seconds: int = 120
+    image_tests: str | None = None
+    pip_index: str | None = None
+    ca_bundle: str | None = None
+
+    def dumps(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def loads(cls, text: str) -> Settings:
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one check found. ``group`` is the contract's name or image-tests; ``check`` the id (J1) or the test's
+    own name; ``message`` what was found where it did not pass, ``mend`` what to do about it."""
+
+    group: str
+    check: str
+    promise: str
+    outcome: Outcome
+    seconds: float
+    message: str = ""
+    mend: str = ""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A check as ``hubtool test --list`` shows it."""
+
+    contract: str
+    check: str
+    promise: str
+    breaks: str
+    mend: str
+
+
+@dataclass(frozen=True)
+class TestReport:
+    """All results for one image. ``image_id`` is the engine's id of what was tested."""
+
+    __test__ = False  # not a test class, whatever its name
+
+    name: str
+    reference: str
+    image_id: str
+    contract: str
+    results: Sequence[Result]
+    seconds: float
+
+    def count(self, outcome: Outcome) -> int:
+        return sum(result.outcome == outcome for result in self.results)
+
+    @property
+    def failed(self) -> list[Result]:
+        return [result for result in self.results if result.outcome == "failed"]
+
+    @property
+    def not_run(self) -> bool:
+        """Whether the checks that need a started container could not run at all."""
+        return any(result.message.startswith(CANNOT_START) for result in self.results if result.outcome == "skipped")
+
+    @property
+    def passed(self) -> bool:
+        """Whether the image may be published: nothing failed, and the running checks could run."""
+        return not self.failed and not self.not_run
+
+    @property
+    def summary(self) -> str:
+        """One line: how many passed, failed, were skipped."""
+        counts = [f"{self.count(outcome)} {outcome}" for outcome in ("passed", "failed", "skipped")]
+        return ", ".join(text for text in counts if not text.startswith("0 ")) or "no checks"
+
+
+# How the reason of a check starts that was skipped since no container can be started here.
+CANNOT_START = "no container can be started here"
+
+
+def check_contract(name: str) -> None:
+    """Raise HubtoolError where there is no contract called NAME."""
+    if name not in CONTRACTS and name != NO_CONTRACT:
+        known = ", ".join([*CONTRACTS, NO_CONTRACT])
+        raise HubtoolError(f"no contract called '{name}'", hint=f"contracts: {known}")
+
+
+def container_logs(folder: Path, name: str, what: str = "container") -> Path:
+    """The file below FOLDER that keeps what the container of image NAME said."""
+    safe = "".join(char if char.isalnum() or char in "._-" else "-" for char in name)
+    return folder / f"{safe.strip('.') or 'image'}-{what}.log"

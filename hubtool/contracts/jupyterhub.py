@@ -1,0 +1,166 @@
+"""What a JupyterHub with KubeSpawner (Zero to JupyterHub) needs of a single-user image.
+
+J checks read the image, K checks start it as the hub does: its own entrypoint, uid 1000, supplementary group 100,
+an empty volume over the home directory.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from hubtool.contracts import Settings
+from hubtool.contracts.credentials import Finding, credentials_in_config, credentials_in_files
+from hubtool.contracts.image import ImageUnderTest
+from hubtool.contracts.kernels import ANSWER, SUMS, KernelError, compute, kernel_languages
+from hubtool.contracts.plugin import Starts
+from hubtool.contracts.server import Started
+from hubtool.engines import Engine
+
+KERNEL_SECONDS = 60
+PROGRAM_SECONDS = 60
+SHOWN = 10
+
+
+def test_J1_does_not_run_as_root(image: ImageUnderTest, settings: Settings) -> None:
+    """It does not run as root.
+
+    A server that runs as root, or as a uid that the hub doesn't expect, can't use the home volume as the hub
+    mounts it, and hubs that forbid root (runAsNonRoot) refuse to start it.
+
+    To mend: end the Dockerfile with USER and the run user's name or uid; or set 'uid' in hubtool.yaml.
+    """
+    user = image.config.get("User") or ""
+    assert image.uid is not None, f"USER is '{user}', which the image's /etc/passwd does not hold"
+    assert image.uid != 0, f"it runs as root: USER is '{user}'" if user else "it runs as root: no USER is set"
+    assert image.uid == settings.uid, f"it runs as uid {image.uid} (USER '{user}'), expected {settings.uid}"
+
+
+def test_J2_the_hub_can_start_it(image: ImageUnderTest, engine: Engine, request: pytest.FixtureRequest) -> None:
+    """jupyterhub-singleuser is on the run user's PATH.
+
+    The hub starts jupyterhub-singleuser in the image; without it no user's server starts.
+
+    To mend: add jupyterhub to the image's environment, in the version of the hub.
+    """
+    search = image.environment.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    found = image.files.which("jupyterhub-singleuser", search)
+    assert found is not None, f"no jupyterhub-singleuser in PATH={search}"
+    interpreter = _interpreter(image.files.read(found, 512))
+    if interpreter is not None:
+        missing = f"/{found.path} can't run: its interpreter {interpreter} is not in the image"
+        assert image.files.find(interpreter) is not None, missing
+    if engine.can_run() is None:
+        _answers_with_its_version(request.getfixturevalue("starts"))
+
+
+def _interpreter(start: bytes) -> str | None:
+    """The program that a script's first line names, None for what is not a script."""
+    match = re.match(rb"#![ \t]*(/[^\s\0]+)", start)
+    return match[1].decode("utf-8", "replace") if match else None
+
+
+def _answers_with_its_version(starts: Starts) -> None:
+    if starts.up is None:
+        return  # another check says why there is no container to ask
+    done = starts.up.container.exec(["jupyterhub-singleuser", "--version"], timeout=PROGRAM_SECONDS)
+    said = (done.stderr or done.stdout).strip().splitlines()[-1:]
+    assert done.returncode == 0, f"jupyterhub-singleuser --version ends with code {done.returncode}: {''.join(said)}"
+
+
+# What people put into the home directory of an image, and then miss when a volume lies over it.
+LOST = re.compile(
+    r"(?:\.local/bin/[^/]+|\.local/lib/python[^/]+/site-packages/[^/]+/.+|\.local/share/jupyter/kernels/[^/]+/kernel\.json"
+    r"|(?:.+/)?conda-meta/history|(?:.+/)?pyvenv\.cfg)$"
+)
+
+
+def test_J4_nothing_it_needs_is_in_the_home_directory(image: ImageUnderTest) -> None:
+    """The home volume may be empty: no programs, packages, kernels or environments lie in the home directory.
+
+    The hub mounts the user's volume over the home directory, so what the image has there is gone: programs are
+    not found, kernels are missing, the start script is "No such file or directory".
+
+    To mend: put it under /srv or /opt; pip without --user; repo_dir (repo2docker's REPO_DIR) outside the home.
+    """
+    home = image.home.strip("/") + "/"
+    lost = sorted(path for path in image.files.visible if path.startswith(home) and LOST.match(path[len(home) :]))
+    more = f" and {len(lost) - SHOWN} more" if len(lost) > SHOWN else ""
+    assert not lost, f"in the home directory: {', '.join('/' + path for path in lost[:SHOWN])}{more}"
+
+
+def test_J4_starts_with_an_empty_home_volume(starts: Starts) -> None:
+    """The home volume may be empty: entrypoint, start script and server work with an empty volume over the home.
+
+    What an image brings in its home directory is hidden by the user's volume. An image that needs it starts on a
+    laptop and on no hub.
+
+    To mend: move what the start needs out of the home directory, say to /srv or /opt.
+    """
+    if not starts.empty.up and starts.up is None:
+        pytest.skip("it does not start with its own home either: see K1")
+    assert starts.empty.up, f"it starts only with the home directory of the image: {starts.empty.problem}"
+
+
+def test_J5_no_credentials_inside(image: ImageUnderTest) -> None:
+    """No credentials are in any layer of the image.
+
+    Whoever can pull the image has every file of every layer, also one that a later layer deletes. A leaked
+    registry or cloud key lets them replace the images of every hub.
+
+    To mend: keep the file out of the build (.dockerignore), build again, and revoke the credential: it is out.
+    """
+    found = credentials_in_files(image.files)
+    found += credentials_in_config(list(image.config.get("Env") or ()), image.history)
+    more = f"\nand {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    count = len(image.files.layers)
+    assert not found, "\n".join(_shown(finding, count) for finding in found[:SHOWN]) + more
+
+
+def _shown(finding: Finding, layers: int) -> str:
+    if finding.layer is None:
+        return f"{finding.what}: {finding.place}"
+    deleted = ", deleted later but still in it" if finding.deleted else ""
+    return f"{finding.what}: {finding.place} (layer {finding.layer + 1} of {layers}{deleted})"
+
+
+def test_K1_the_server_answers(starts: Starts, settings: Settings) -> None:
+    """The server answers: started as the hub does, GET /api/status is 200 in time.
+
+    When it does not, users see "Spawn failed" after the hub's patience (start_timeout) is over.
+
+    To mend: read the container's log; run it by hand with the run user's uid; or raise 'start_seconds'.
+    """
+    if starts.empty.up:
+        return
+    if starts.up is not None:
+        pytest.skip("it starts only with the home directory of the image: see J4")
+    pytest.fail(starts.empty.problem)
+
+
+def test_K3_a_kernel_computes(container: Started) -> None:
+    """A kernel computes: a cell sent to each kernelspec returns its result.
+
+    When it does not, notebooks open and every cell hangs or fails.
+
+    To mend: start the kernel by hand in the image (jupyter console --kernel NAME) and read what it says.
+    """
+    wrong, unknown = [], []
+    with container.http() as http:
+        languages = kernel_languages(http)
+        for name, language in sorted(languages.items()):
+            if language not in SUMS:
+                unknown.append(f"{name} ({language or 'no language'})")
+                continue
+            try:
+                printed = compute(http, container.token, name, SUMS[language], KERNEL_SECONDS)
+            except KernelError as error:
+                wrong.append(f"kernel {name}: {error}")
+                continue
+            if ANSWER not in printed:
+                wrong.append(f"kernel {name}: {SUMS[language]} gave {printed.strip()[:200]!r}, expected {ANSWER}")
+    assert languages, "the server offers no kernel at all"
+    assert not wrong, "; ".join(wrong)
+    if len(unknown) == len(languages):
+        pytest.skip(f"no known cell for: {', '.join(unknown)}")

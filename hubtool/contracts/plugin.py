@@ -1,0 +1,219 @@
+"""The pytest plug-in that contracts run under: fixtures, time limits, and results told to the runner.
+
+The runner starts ``pytest -p hubtool.contracts.plugin`` with the settings in a file that $HUBTOOL_CONTRACT names.
+Each result is a line on standard output that starts with RESULT_MARK; everything else there is for the log.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import signal
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from hubtool.contracts import CANNOT_START, RESULT_MARK, SETTINGS_VARIABLE, Result, Settings, container_logs
+from hubtool.contracts.docs import read_docstring
+from hubtool.contracts.image import ImageUnderTest
+from hubtool.contracts.server import Started, start_server, wait_until_up
+from hubtool.engines import Engine, get_engine
+from hubtool.errors import HubtoolError
+
+# Beyond what its server may take to start (twice), and above any one program's own limit.
+SPARE_SECONDS = 240
+LAST_LINES = 20
+
+
+class TimeLimit(HubtoolError):
+    """A check took longer than a check may."""
+
+
+@dataclasses.dataclass
+class _Run:
+    """What the phases of one test have told so far."""
+
+    seconds: float = 0.0
+    outcome: str = "passed"
+    message: str = ""
+
+
+_runs: dict[str, _Run] = {}
+
+
+def emit(result: Result) -> None:
+    """Tell the runner about a check."""
+    print(f"\n{RESULT_MARK}{json.dumps(dataclasses.asdict(result))}", flush=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "limit(seconds): how long the check may take")
+    config.addinivalue_line("markers", "tells: tells the results of several checks and is none itself")
+    signal.signal(signal.SIGTERM, _interrupt)
+    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _watch(parent: int) -> None:
+    """End the run, with all that it started, when the program that asked for it is gone."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    marker = item.get_closest_marker("limit")
+    seconds = int(marker.args[0]) if marker else 2 * _settings().start_seconds + SPARE_SECONDS
+
+    def expired(_signal: int, _frame: FrameType | None) -> None:
+        raise TimeLimit(f"not done within {seconds} s")
+
+    signal.signal(signal.SIGALRM, expired)
+    signal.alarm(seconds)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    run = _runs.setdefault(item.nodeid, _Run())
+    run.seconds += call.duration
+    if report.outcome != "passed" and run.outcome == "passed":
+        run.outcome = report.outcome
+        run.message = _message(call)
+    if report.when == "teardown" and not (run.outcome == "passed" and _tells_itself(item)):
+        emit(_result(item, _runs.pop(item.nodeid)))
+    return report
+
+
+def _tells_itself(item: pytest.Item) -> bool:
+    """Whether the test tells the runner about other checks, and is none of its own."""
+    return item.get_closest_marker("tells") is not None
+
+
+def _message(call: pytest.CallInfo[None]) -> str:
+    """What a check found: its own words; for an error that it did not expect, also where that was."""
+    assert call.excinfo is not None
+    error = call.excinfo.value
+    if isinstance(error, pytest.skip.Exception | pytest.fail.Exception):
+        return str(error.msg)
+    if isinstance(error, AssertionError | HubtoolError):
+        return str(error) or "does not hold"
+    traceback.print_exception(error)
+    place = call.excinfo.traceback[-1]
+    return f"{type(error).__name__}: {error} ({Path(place.path).name}:{place.lineno + 1})"
+
+
+def _result(item: pytest.Item, run: _Run) -> Result:
+    doc = read_docstring(getattr(item, "obj", None))
+    named = re.match(r"test_([A-Z]{1,2}\d+)_", item.name)
+    check = named[1] if named else item.name
+    mend = doc.mend if run.outcome == "failed" else ""
+    outcome = run.outcome if run.outcome in ("passed", "skipped") else "failed"
+    promise = doc.promise or item.name.removeprefix("test_").replace("_", " ")
+    return Result(_settings().contract, check, promise, outcome, run.seconds, run.message, mend)  # type: ignore[arg-type]
+
+
+_read: dict[str, Settings] = {}
+
+
+def _settings() -> Settings:
+    path = os.environ[SETTINGS_VARIABLE]
+    if path not in _read:
+        _read[path] = Settings.loads(Path(path).read_text(encoding="utf-8"))
+    return _read[path]
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    """What hubtool.yaml says of the image."""
+    return _settings()
+
+
+@pytest.fixture(scope="session")
+def engine(settings: Settings) -> Engine:
+    """The engine that holds the image."""
+    return get_engine(settings.engine)
+
+
+@pytest.fixture(scope="session")
+def image(engine: Engine, settings: Settings) -> Iterator[ImageUnderTest]:
+    """The image as data: its config, and the files of its layers. Nothing is started."""
+    with tempfile.TemporaryDirectory(prefix="hubtool-test-") as folder:
+        under_test = ImageUnderTest(engine, settings, Path(folder))
+        try:
+            yield under_test
+        finally:
+            under_test.close()
+
+
+@pytest.fixture(scope="session")
+def can_run(engine: Engine) -> None:
+    """Skips a check where the engine can't start containers."""
+    reason = engine.can_run()
+    if reason is not None:
+        pytest.skip(f"{CANNOT_START}: {reason}")
+
+
+@dataclasses.dataclass
+class Starts:
+    """The server with an empty home, and where that does not come up, with the home of the image."""
+
+    empty: Started
+    own: Started | None = None
+
+    @property
+    def up(self) -> Started | None:
+        return next((start for start in (self.empty, self.own) if start is not None and start.up), None)
+
+
+@pytest.fixture(scope="session")
+def starts(engine: Engine, settings: Settings, image: ImageUnderTest, can_run: None) -> Iterator[Starts]:
+    """The image's server, started as a hub does; shared by every check that needs one."""
+    first = start_server(engine, settings, image.home, empty_home=True)
+    both = Starts(first)
+    try:
+        wait_until_up(first, settings.start_seconds)
+        if not first.up:
+            _keep_logs(first, settings)
+            both.own = start_server(engine, settings, image.home, empty_home=False)
+            wait_until_up(both.own, settings.start_seconds)
+        yield both
+    finally:
+        for start in filter(None, (first, both.own)):
+            start.container.remove()
+
+
+@pytest.fixture(scope="session")
+def container(starts: Starts) -> Started:
+    """The started container, its server up. Skips where no server came up: another check says so."""
+    if starts.up is None:
+        pytest.skip("no server came up to ask")
+    return starts.up
+
+
+def _keep_logs(start: Started, settings: Settings) -> None:
+    """Keep the container's logs, and add their last lines to what is wrong with it."""
+    text = start.container.logs()
+    file = container_logs(Path(settings.log_folder), settings.name)
+    file.write_text(text, encoding="utf-8", errors="replace")
+    last = [line for line in text.splitlines() if line.strip()][-LAST_LINES:]
+    said = "".join(f"\n  | {line[:300]}" for line in last) or " (nothing)"
+    start.problem += f"; the container said (all of it: {file}):{said}"

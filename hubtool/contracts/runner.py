@@ -1,0 +1,120 @@
+"""Runs a contract in a pytest of its own, and collects what its checks found."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from hubtool.contracts import (
+    CONTRACTS,
+    NO_CONTRACT,
+    RESULT_MARK,
+    SETTINGS_VARIABLE,
+    Promise,
+    Result,
+    Settings,
+    check_contract,
+    container_logs,
+)
+from hubtool.contracts.docs import read_docstring
+from hubtool.engines import Engine
+from hubtool.engines.leftovers import RUN_VARIABLE
+from hubtool.errors import HubtoolError
+from hubtool.process import ProcessError, stream
+
+IMAGE_TESTS = "hubtool.contracts.image_tests"
+LAST_LINES = 20
+
+
+def run_checks(engine: Engine, settings: Settings, told: Callable[[Result], None]) -> tuple[list[Result], float]:
+    """Run the contract and the image-tests that SETTINGS name; returns the results and the seconds it took.
+
+    TOLD is called with each result as it comes. Every container that was started is removed, also when this is
+    interrupted or the checks crash. Raises HubtoolError for an unknown contract, and where the checks themselves
+    could not run.
+    """
+    check_contract(settings.contract)
+    modules = [CONTRACTS[settings.contract]] if settings.contract != NO_CONTRACT else []
+    modules += [IMAGE_TESTS] if settings.image_tests else []
+    if not modules:
+        return [], 0.0
+    run, begin = f"test-{uuid.uuid4().hex[:12]}", time.monotonic()
+    try:
+        with tempfile.TemporaryDirectory(prefix="hubtool-run-") as folder:
+            results = _run_pytest(modules, settings, Path(folder), run, told)
+    finally:
+        with contextlib.suppress(HubtoolError):  # an engine that is gone has nothing left to remove
+            engine.clean(run)
+    return results, time.monotonic() - begin
+
+
+def _run_pytest(
+    modules: list[str], settings: Settings, folder: Path, run: str, told: Callable[[Result], None]
+) -> list[Result]:
+    (folder / "settings.json").write_text(settings.dumps(), encoding="utf-8")
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    environment = {
+        SETTINGS_VARIABLE: str(folder / "settings.json"),
+        RUN_VARIABLE: run,
+        "TMPDIR": str(folder),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_ADDOPTS": None,
+        "PYTEST_PLUGINS": None,
+        "PYTHONUNBUFFERED": "1",
+    }
+    results: list[Result] = []
+    other: list[str] = []
+    try:
+        for line in stream(sys.executable, *_arguments(modules, folder), cwd=folder, env=environment):
+            if line.startswith(RESULT_MARK):
+                results.append(Result(**json.loads(line[len(RESULT_MARK) :])))
+                told(results[-1])
+            else:
+                other.append(line)
+    except ProcessError as error:
+        if error.returncode != 1:  # 1: checks failed, and have told so
+            raise _broken(settings, other) from error
+    finally:
+        log = container_logs(Path(settings.log_folder), settings.name, "test")
+        log.write_text("\n".join(other) + "\n", encoding="utf-8", errors="replace")
+    return results
+
+
+def _arguments(modules: list[str], folder: Path) -> list[str]:
+    options = ["--capture=no", "--assert=plain", "--import-mode=importlib", "-p", "no:cacheprovider", "-q"]
+    place = ["--rootdir", str(folder), "-c", str(folder / "pytest.ini")]
+    return ["-m", "pytest", "-p", "hubtool.contracts.plugin", *options, *place, *(_file(name) for name in modules)]
+
+
+def _file(module: str) -> str:
+    spec = find_spec(module)
+    assert spec is not None and spec.origin is not None, f"{module} is a module of hubtool"
+    return spec.origin
+
+
+def _broken(settings: Settings, output: list[str]) -> HubtoolError:
+    last = "\n".join(f"  | {line}" for line in output[-LAST_LINES:] if line.strip())
+    log = container_logs(Path(settings.log_folder), settings.name, "test")
+    return HubtoolError(f"the checks of {settings.name} could not run:\n{last}", hint=f"the whole output: {log}")
+
+
+def promises(contract: str) -> list[Promise]:
+    """What CONTRACT promises, check by check; raises HubtoolError where there is none of that name."""
+    check_contract(contract)
+    if contract == NO_CONTRACT:
+        return []
+    module = import_module(CONTRACTS[contract])
+    found = []
+    for name, check in vars(module).items():
+        if name.startswith("test_"):
+            doc = read_docstring(check)
+            found.append(Promise(contract, name.split("_")[1], doc.promise, doc.breaks, doc.mend))
+    return found
