@@ -258,14 +258,14 @@ def doctor(root: Root = HERE, engine: EngineName = None, as_json: AsJson = False
 @app.command()
 def demo(
     directory: Annotated[
-        Path | None, typer.Option("--directory", help="Folder to work in and leave the results in.")
+        Path | None,
+        typer.Option("--directory", help="Folder to work in and leave the results in.", show_default="hubtool-demo"),
     ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave engine and registry running.")] = False,
 ) -> None:
     """The whole line, on this machine alone: create, build, test, push and bump."""
     from hubtool.commands.demo import demo as command
 
-    command(directory=directory, keep=keep)
+    command(directory=directory)
 
 
 def run() -> NoReturn:

@@ -1,0 +1,107 @@
+"""hubtool demo: the whole line, on this machine alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import git
+
+from hubtool import config, console
+from hubtool.errors import HubtoolError
+from hubtool.plan.records import read_record
+from hubtool.sandbox import deployment
+from hubtool.sandbox.parts import Parts, take_parts
+
+FOLDER = Path("hubtool-demo")
+IMAGE = "base-user-image"
+HUBS = ("base", "other")
+
+
+def demo(*, directory: Path | None) -> None:
+    """Create, build, test, push and bump in DIRECTORY (default: hubtool-demo), with parts of this machine.
+
+    What was started is ended; the image repository, the deployment repository and the registry's blobs stay.
+    Run again, it takes up what the first run made. Raises HubtoolError where a part can't be had.
+    """
+    started = time.monotonic()
+    folder = (directory or FOLDER).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    repository, bare = folder / IMAGE, folder / "deployment.git"
+    with ExitStack() as stack:
+        console.say("== Parts")
+        parts = take_parts(stack, folder / "registry", _port(repository))
+        console.say("\n== hubtool new")
+        _make_repositories(repository, bare, parts)
+        digest = _carry(repository, parts)
+    _show(bare)
+    console.result(f"\nimage: {digest}")
+    console.say(f"repositories: {repository} and {bare}")
+    console.say(f"done in {time.monotonic() - started:.0f} s; run it again, or remove {folder}")
+
+
+def _port(repository: Path) -> int | None:
+    """The port that the last run's registry had: image references name it."""
+    if not (repository / config.FILE_NAME).exists():
+        return None
+    host = config.load(repository, {}).reference(IMAGE).registry
+    return int(host.rpartition(":")[2])
+
+
+def _make_repositories(repository: Path, bare: Path, parts: Parts) -> None:
+    from hubtool.commands.new import new
+
+    if not repository.exists():
+        staging = repository.with_name(f".{IMAGE}.new") / IMAGE
+        shutil.rmtree(staging.parent, ignore_errors=True)
+        answers = {
+            "registry": f"{parts.registry}/user-images",
+            "hub_name": HUBS[0],
+            "deployment_repository": str(bare),
+            "deployment_branch": deployment.BRANCH,
+            "environment": parts.environment,
+        }
+        new(staging, template="hub-image", settings=[f"{k}={v}" for k, v in answers.items()], no_input=True)
+        _set_base(staging / config.FILE_NAME, parts.base)
+        deployment.commit_all(git.Repo.init(staging, initial_branch="main"), "A hub's image")
+        staging.rename(repository)
+        staging.parent.rmdir()
+    else:
+        console.say(f"{repository} is there from the last run")
+    reference = config.load(repository, {}).reference(IMAGE)
+    deployment.make_deployment(bare, str(reference), HUBS)
+
+
+def _set_base(file: Path, base: str | None) -> None:
+    if base is None:
+        return
+    text = file.read_text()
+    line = f"  {IMAGE}:\n"
+    if text.count(line) != 1:
+        raise HubtoolError(f"{file} has no line '{line.strip()}'")
+    file.write_text(text.replace(line, f"{line}    base: {base}  # made on this machine\n"))
+
+
+def _carry(repository: Path, parts: Parts) -> str:
+    """Build, test, push, bump; gives what was released, repository:tag@digest."""
+    from hubtool.commands.release import release
+
+    if parts.ca_bundle:
+        os.environ["HUBTOOL_CA_BUNDLE"] = str(parts.ca_bundle)
+    release([], root=repository, engine=parts.engine.name)
+    record = read_record(repository, IMAGE)
+    if record is None or record.digest is None:
+        raise HubtoolError("nothing was released")
+    return f"{record.reference}@{record.digest}"
+
+
+def _show(bare: Path) -> None:
+    """The pull request as the local forge keeps it, and its diff."""
+    repo = git.Repo(bare)
+    for page in sorted((bare / "requests").glob("*.md")):
+        number = page.stem
+        console.result(f"\n== Pull request {number}\n{page.read_text()}")
+        console.result(repo.git.diff(deployment.BRANCH, f"refs/requests/{number}/head"))
