@@ -19,12 +19,13 @@ LAST_LINES = 20
 
 @dataclass(frozen=True)
 class Completed:
-    """What a program left behind: its arguments, exit code and decoded output."""
+    """What a program left behind: its arguments, exit code and decoded output; ``raw`` is stdout's bytes."""
 
     argv: tuple[str, ...]
     returncode: int
     stdout: str
     stderr: str
+    raw: bytes = b""
 
 
 class ProcessError(HubtoolError):
@@ -84,7 +85,11 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise ProcessError(words, None, (error.stderr or b"").decode(errors="replace")) from error
     result = Completed(
-        words, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        words,
+        done.returncode,
+        done.stdout.decode(errors="replace"),
+        done.stderr.decode(errors="replace"),
+        done.stdout,
     )
     if check and result.returncode != 0:
         raise ProcessError(words, result.returncode, result.stdout + result.stderr)
