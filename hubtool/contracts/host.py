@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from testinfra.backend.base import BaseBackend, CommandResult
-from testinfra.host import Host
+from testinfra.backend.base import BaseBackend, CommandResult  # type: ignore[import-untyped]
+from testinfra.host import Host  # type: ignore[import-untyped]
 
 from hubtool.engines import Container
+
+__all__ = ["Host", "host_of"]
 
 SECONDS = 60.0
 
 
-class ContainerBackend(BaseBackend):
+class ContainerBackend(BaseBackend):  # type: ignore[misc]
     """Runs testinfra's commands through ``Container.exec``; it wants ``/bin/sh`` in the image.
 
     A command that takes longer than 60 seconds raises ProcessError.
@@ -31,7 +33,7 @@ class ContainerBackend(BaseBackend):
         return self.result(done.returncode, self.encode(line), done.stdout, done.stderr)
 
 
-def testinfra_host(container: Container, user: str | None = None) -> Host:
+def host_of(container: Container, user: str | None = None) -> Host:
     """The testinfra Host of CONTAINER, running its commands as USER (default: the container's)."""
     backend = ContainerBackend(container, user)
     host = Host(backend)

@@ -170,9 +170,7 @@ def copy_pytest(target: Path) -> None:
     """Copy hubtool's own pytest, and what it imports, to TARGET."""
     for module in PYTEST_MODULES:
         spec = find_spec(module)
-        assert spec is not None and spec.origin is not None, f"{module} is a dependency of pytest"
-        source = Path(spec.origin)
-        if spec.submodule_search_locations is None:
-            shutil.copyfile(source, target / source.name)
-        else:
-            shutil.copytree(source.parent, target / module, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+        if spec is not None and spec.origin is not None:
+            shutil.copytree(
+                Path(spec.origin).parent, target / module, ignore=shutil.ignore_patterns("__pycache__", "*.so")
+            )

@@ -187,18 +187,18 @@ class Starts:
 @pytest.fixture(scope="session")
 def starts(engine: Engine, settings: Settings, image: ImageUnderTest, can_run: None) -> Iterator[Starts]:
     """The image's server, started as a hub does; shared by every check that needs one."""
-    first = start_server(engine, settings, image.home, empty_home=True)
+    first = start_server(engine, settings, image.home)
     both = Starts(first)
     try:
         wait_until_up(first, settings.start_seconds)
         if not first.up:
             _keep_logs(first, settings)
-            both.own = start_server(engine, settings, image.home, empty_home=False)
+            both.own = start_server(engine, settings, None)
             wait_until_up(both.own, settings.start_seconds)
         yield both
     finally:
         for start in filter(None, (first, both.own)):
-            start.container.remove()
+            start.remove()
 
 
 @pytest.fixture(scope="session")
@@ -211,9 +211,12 @@ def container(starts: Starts) -> Started:
 
 def _keep_logs(start: Started, settings: Settings) -> None:
     """Keep the container's logs, and add their last lines to what is wrong with it."""
-    text = start.container.logs()
+    text = start.logs()
+    if not text:
+        start.problem += "; the container said nothing"
+        return
     file = container_logs(Path(settings.log_folder), settings.name)
     file.write_text(text, encoding="utf-8", errors="replace")
     last = [line for line in text.splitlines() if line.strip()][-LAST_LINES:]
-    said = "".join(f"\n  | {line[:300]}" for line in last) or " (nothing)"
+    said = "".join(f"\n  | {line[:300]}" for line in last)
     start.problem += f"; the container said (all of it: {file}):{said}"

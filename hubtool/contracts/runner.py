@@ -95,9 +95,9 @@ def _arguments(modules: list[str], folder: Path) -> list[str]:
 
 
 def _file(module: str) -> str:
+    """Where a module of hubtool stands."""
     spec = find_spec(module)
-    assert spec is not None and spec.origin is not None, f"{module} is a module of hubtool"
-    return spec.origin
+    return spec.origin or "" if spec else ""
 
 
 def _broken(settings: Settings, output: list[str]) -> HubtoolError:

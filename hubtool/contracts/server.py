@@ -5,13 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import httpx
-from testinfra.host import Host
 
 from hubtool.contracts import Settings
-from hubtool.contracts.host import testinfra_host
+from hubtool.contracts.host import Host, host_of
 from hubtool.engines import Container, ContainerSpec, Engine
 from hubtool.errors import HubtoolError
 
@@ -23,21 +21,25 @@ GROUP = "100"
 PAUSE = 0.2
 
 
-@dataclass
 class Started:
-    """A container with a Jupyter server. ``problem`` says why it does not answer, "" where it does; ``seconds``
-    is how long that took."""
+    """A Jupyter server in a container. ``problem`` says why it does not answer, "" where it does; ``seconds`` is
+    how long that took. ``container`` and ``host`` (testinfra's) are there wherever the engine could start it."""
 
-    container: Container
-    token: str
-    home: str
-    empty_home: bool
-    seconds: float = 0.0
-    problem: str = ""
-    host: Host = field(init=False)
+    def __init__(self, container: Container | None, token: str, problem: str = "") -> None:
+        self._container = container
+        self.token = token
+        self.problem = problem
+        self.seconds = 0.0
 
-    def __post_init__(self) -> None:
-        self.host = testinfra_host(self.container)
+    @property
+    def container(self) -> Container:
+        if self._container is None:
+            raise HubtoolError(f"there is no container: {self.problem}")
+        return self._container
+
+    @property
+    def host(self) -> Host:
+        return host_of(self.container)
 
     @property
     def up(self) -> bool:
@@ -54,10 +56,19 @@ class Started:
         headers = {"Authorization": f"token {self.token}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=seconds, trust_env=False)
 
+    def logs(self) -> str:
+        """What the container said so far, "" where there is none."""
+        return self._container.logs() if self._container is not None else ""
 
-def start_server(engine: Engine, settings: Settings, home: str, *, empty_home: bool) -> Started:
-    """Start the image as a hub does: uid, group 100, a random token in the environment, and with EMPTY_HOME an
-    empty volume over HOME. Raises HubtoolError where the engine can't start the container at all."""
+    def remove(self) -> None:
+        """Remove the container. Twice is no error."""
+        if self._container is not None:
+            self._container.remove()
+
+
+def start_server(engine: Engine, settings: Settings, empty_home: str | None) -> Started:
+    """Start the image as a hub does: uid, group 100, a random token in the environment, and an empty volume over
+    the folder EMPTY_HOME (none, where None). An image that can't be started has that as its problem."""
     token = secrets.token_urlsafe(24)
     spec = ContainerSpec(
         image=settings.image,
@@ -66,13 +77,18 @@ def start_server(engine: Engine, settings: Settings, home: str, *, empty_home: b
         user=str(settings.uid),
         groups=(GROUP,),
         ports=(PORT,),
-        empty={home: settings.uid} if empty_home else {},
+        empty={empty_home: settings.uid} if empty_home else {},
     )
-    return Started(engine.run(spec), token, home, empty_home)
+    try:
+        return Started(engine.run(spec), token)
+    except HubtoolError as error:
+        return Started(None, token, f"the engine can't start it: {error.message}")
 
 
 def wait_until_up(started: Started, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
     """Ask ``GET /api/status`` until it is 200, at most SECONDS; fills in what came of it."""
+    if not started.up:
+        return
     begin = clock()
     last = "it does not listen"
     while clock() - begin < seconds:

@@ -166,7 +166,7 @@ def _members(stream: IO[bytes]) -> Iterator[tarfile.TarInfo]:
     with tarfile.open(fileobj=stream, mode="r:", errors="surrogateescape", encoding="utf-8") as tar:
         for info in tar:
             yield info
-            tar.members.clear()
+            tar.members.clear()  # type: ignore[attr-defined]  # else it keeps them all
         # tarfile takes a broken header for the end of the archive.
         stream.seek(tar.offset)
         if stream.read(tarfile.BLOCKSIZE).strip(b"\0"):

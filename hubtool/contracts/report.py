@@ -1,0 +1,83 @@
+"""A test report as a table for people, Markdown for a step summary, and JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from hubtool.console import table
+from hubtool.contracts import Promise, Result, TestReport
+
+HEADER = ("check", "result", "seconds", "what it promises, or what to do")
+SHOWN = 110
+
+
+def as_text(report: TestReport) -> str:
+    """The table of all checks, and below it what each failed one found."""
+    rows = [
+        (r.check, r.outcome.upper() if r.outcome == "failed" else r.outcome, _took(r), _said(r)) for r in report.results
+    ]
+    parts = [table(rows, HEADER)] if rows else []
+    parts += [f"{result.check} failed: {result.message}" for result in report.failed]
+    verdict = "passed" if report.passed else "FAILED" if report.failed else "not tested"
+    parts.append(f"{report.reference}: {verdict} ({report.summary}, {report.seconds:.0f} s)")
+    return "\n\n".join(parts)
+
+
+def _took(result: Result) -> str:
+    return f"{result.seconds:.1f}"
+
+
+def _said(result: Result) -> str:
+    """What stands in the last column: what to do where it failed, why it was skipped, else the promise."""
+    text = {"failed": result.mend or result.promise, "skipped": result.message}.get(result.outcome, result.promise)
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN or result.outcome == "failed" else line[: SHOWN - 1] + "…"
+
+
+def as_markdown(report: TestReport) -> str:
+    """The report for a step summary of GitHub Actions."""
+    mark = {"passed": "✅", "failed": "❌", "skipped": "⏭️"}
+    lines = [
+        f"### Test of `{_cell(report.reference)}`: {report.summary}",
+        "",
+        "| check | result | seconds | |",
+        "|---|---|---|---|",
+    ]
+    for result in report.results:
+        said = f"{result.message} {result.mend}" if result.outcome == "failed" else _said(result)
+        lines.append(
+            f"| {_cell(result.check)} | {mark[result.outcome]} {result.outcome} | {_took(result)} | {_cell(said)} |"
+        )
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    """Text from an image or its tests as one cell of a Markdown table: nothing in it is markup."""
+    plain = " ".join(text.split())[:500]
+    for char, safe in (("&", "&amp;"), ("<", "&lt;"), ("|", "&#124;"), ("`", "&#96;"), ("[", "&#91;")):
+        plain = plain.replace(char, safe)
+    return plain
+
+
+def as_json(report: TestReport) -> dict[str, Any]:
+    """The report as plain data."""
+    return {
+        "image": report.name,
+        "reference": report.reference,
+        "id": report.image_id,
+        "contract": report.contract,
+        "passed": report.passed,
+        "summary": report.summary,
+        "seconds": round(report.seconds, 3),
+        "results": [asdict(result) for result in report.results],
+    }
+
+
+def promises_as_text(found: Iterable[Promise]) -> str:
+    """What ``hubtool test --list`` prints."""
+    return "\n\n".join(
+        f"{promise.contract} {promise.check}  {promise.promise}\n    {promise.breaks}\n    To mend: {promise.mend}"
+        for promise in found
+    )
