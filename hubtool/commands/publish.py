@@ -1,0 +1,264 @@
+"""Publishing one variant: what `hubtool push` and `hubtool release` share.
+
+Blobs go first, then the manifest under its digest, the tag last: killed at any point, a tag never names
+what is not whole, and the next run sends only what is missing.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from hubtool.commands.transfer import Moved, megabytes, move_layers
+from hubtool.console import say, step, warn
+from hubtool.engines import Engine, EngineImage
+from hubtool.errors import HubtoolError
+from hubtool.image.archive import Archive
+from hubtool.image.pack import MANIFEST_TYPE, digest_of, image_manifest
+from hubtool.image.spool import spool_folder
+from hubtool.plan import Variant
+from hubtool.plan.records import Record, read_record, write_record
+from hubtool.reference import ImageReference
+from hubtool.registries import Blob, RegistryError, open_client
+from hubtool.registries.client import RegistryClient
+from hubtool.registries.release import config_digest
+
+REVISION = "org.opencontainers.image.revision"
+
+State = Literal["pushed", "unchanged", "planned"]
+
+
+@dataclass(frozen=True)
+class PushRules:
+    """What a push may do. ``move_tag``: let an existing tag move to another digest; ``untested``: publish
+    what did not pass its contract; ``named``: the tag was given by the user, not made from the commit;
+    ``create_repository``: make a missing repository (ECR); ``dry_run``: change nothing."""
+
+    create_repository: bool = False
+    move_tag: bool = False
+    untested: bool = False
+    named: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A variant as the registry has it now: ``reference`` with tag and digest; bytes that travelled and that
+    were there already; seconds from beginning to end. State "planned" is a dry run's."""
+
+    image: str
+    reference: ImageReference
+    state: State
+    uploaded_bytes: int = 0
+    reused_bytes: int = 0
+    seconds: float = 0.0
+    blobs: tuple[Moved, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        return self.reference.digest or ""
+
+
+def push_variant(variant: Variant, engine: Engine, rules: PushRules | None = None) -> Pushed:
+    """Publish the image that ENGINE holds of VARIANT; records its digest (hubtool.plan.records).
+
+    The image must have passed its contract, the tag must be free or name this very image already. Raises
+    HubtoolError, with a hint, where it may not be published or the registry refuses.
+    """
+    rules = rules or PushRules()
+    started = time.monotonic()
+    image = find_image(variant, engine, rules)
+    with open_client(variant.reference) as client:
+        prepare_repository(client, rules)
+        push = _Push(variant, engine, image, client, rules)
+        pushed = push.unchanged(image.id) or push.run()
+    pushed = replace(pushed, seconds=round(time.monotonic() - started, 3))
+    if not rules.dry_run:
+        _record(variant, engine, image, pushed)
+    return pushed
+
+
+def check_push(reference: ImageReference, create_repository: bool) -> str:
+    """Who hubtool is at the reference's registry, where that one may push; raises HubtoolError where not.
+    Nothing is left behind there, and nothing made."""
+    with open_client(reference) as client:
+        prepare_repository(client, PushRules(create_repository=create_repository, dry_run=True))
+        known = client.session.credentials
+    if known is None:
+        return "anybody"
+    name = known.username or "the owner of an identity token"
+    return f"{name} (credentials from {known.source})"
+
+
+def prepare_repository(client: RegistryClient, rules: PushRules) -> None:
+    """See that the repository is there, or may be made, and takes pushes from us."""
+    session = client.session
+    try:
+        session.registry.ensure_repository(session.reference, rules.create_repository and not rules.dry_run)
+    except RegistryError as error:
+        if not (error.status == 404 and rules.create_repository and rules.dry_run):
+            raise
+        say(f"would create the repository {session.reference.name}")
+        return
+    client.check_push()
+
+
+def find_image(variant: Variant, engine: Engine, rules: PushRules) -> EngineImage:
+    """The image of VARIANT in ENGINE; raises HubtoolError where there is none, or it may not be published."""
+    record = read_record(variant.root, variant.image)
+    image = engine.inspect(str(variant.reference)) or _under_another_tag(variant, engine, record, rules)
+    if image is None:
+        raise HubtoolError(
+            f"{engine.name} has no image {variant.reference}", hint=f"build it first: hubtool build {variant.image}"
+        )
+    if variant.reference.tag.endswith("-dirty") and not rules.named:
+        raise HubtoolError(
+            f"the tag {variant.reference.tag} says nothing certain about the image: the tree was not committed",
+            hint="commit and build again, or give it a name of its own with --tag",
+        )
+    passed = _passed(variant, image, record)
+    if not passed and not rules.untested:
+        raise HubtoolError(
+            f"{variant.reference} did not pass its contract ({variant.contract})",
+            hint=f"hubtool test {variant.image}, or push with --untested",
+        )
+    if not passed:
+        warn(f"{variant.reference} is published though it did not pass its contract ({variant.contract})")
+    return image
+
+
+def _under_another_tag(variant: Variant, engine: Engine, record: Record | None, rules: PushRules) -> EngineImage | None:
+    """The last build, if it is of this commit: --tag then only gives it another name."""
+    if record is None or not rules.named:
+        return None
+    image = engine.inspect(record.image_id)
+    labels = (image.config.get("Labels") if image else None) or {}
+    return image if labels.get(REVISION) == variant.source.labels()[REVISION] else None
+
+
+def _passed(variant: Variant, image: EngineImage, record: Record | None) -> bool:
+    if variant.contract == "none":
+        return True
+    return record is not None and record.image_id == image.id and bool(record.tested)
+
+
+def _record(variant: Variant, engine: Engine, image: EngineImage, pushed: Pushed) -> None:
+    before = read_record(variant.root, variant.image)
+    if before is None or before.image_id != image.id:
+        before = Record(reference="", image_id=image.id, engine=engine.name)
+    reference = str(variant.reference)
+    if engine.inspect(reference) is None:
+        engine.tag(image.id, reference)
+    write_record(variant.root, variant.image, replace(before, reference=reference, digest=pushed.digest))
+
+
+class _Push:
+    """One push: what stands at the tag, and what is to be done about it."""
+
+    def __init__(
+        self, variant: Variant, engine: Engine, image: EngineImage, client: RegistryClient, rules: PushRules
+    ) -> None:
+        self.variant = variant
+        self.reference = variant.reference
+        self.engine = engine
+        self.image = image
+        self.client = client
+        self.rules = rules
+        self.standing = client.get_manifest(self.reference.tag)
+
+    def unchanged(self, config: str) -> Pushed | None:
+        """The result where the tag names an image with this very config already. The config holds the hashes
+        of all layers, hence it is the same image, however its layers were compressed."""
+        if self.standing is None or config_digest(self.client, self.standing) != config:
+            return None
+        say(f"{self.reference} is in the registry already: nothing to do")
+        return self._result("unchanged", self.standing.digest)
+
+    def run(self) -> Pushed:
+        """Export, pack, send, tag."""
+        with spool_folder(needed=int(self.image.size * 1.5)) as folder:
+            target = folder / "image.tar"
+            with step(f"taking {self.reference} out of {self.engine.name}"):
+                self.engine.export(self.image.id, target)
+            with Archive(target) as archive:
+                target.unlink()  # the open file is enough
+                known = self.unchanged(archive.config_digest)
+                if known:
+                    return known
+                self._check_tag()
+                return self._send(archive, folder)
+
+    def _send(self, archive: Archive, folder: Path) -> Pushed:
+        dry_run = self.rules.dry_run
+        with step(f"{'looking for' if dry_run else 'sending'} the layers of {self.reference}"):
+            layers = move_layers(self.client, archive.layers, folder, dry_run=dry_run)
+        config = self._send_config(archive.config_bytes, archive.config_digest)
+        manifest = image_manifest(archive.config_bytes, [layer.layer for layer in layers])
+        blobs = tuple({moved.digest: moved for moved in (*(layer.moved for layer in layers), config)}.values())
+        if dry_run:
+            self._tell_plan(blobs, digest_of(manifest))
+            return self._result("planned", digest_of(manifest), blobs)
+        self._set_tag(manifest, config.digest)
+        return self._result("pushed", digest_of(manifest), blobs)
+
+    def _send_config(self, content: bytes, digest: str) -> Moved:
+        travels = not self.client.has_blob(digest)
+        if travels and not self.rules.dry_run:
+            self.client.upload_blob(Blob(digest, len(content), lambda: io.BytesIO(content)))
+        return Moved(digest, len(content), travels)
+
+    def _set_tag(self, manifest: bytes, config: str) -> None:
+        digest = digest_of(manifest)
+        self.client.put_manifest(manifest, MANIFEST_TYPE, digest)
+        self._check_nobody_was_faster(config)
+        self.client.put_manifest(manifest, MANIFEST_TYPE, self.reference.tag)
+        set_to = self.client.head_manifest(self.reference.tag)
+        if set_to is None or set_to.digest != digest:
+            raise RegistryError(
+                f"{self.reference} was pushed as {digest}, but names {set_to.digest if set_to else 'nothing'} now",
+                hint="see whether somebody else pushed to that tag, then run the same command again",
+            )
+
+    def _check_tag(self) -> None:
+        """Raise where the tag names something else and may not move."""
+        if self.standing is None:
+            return
+        if not self.rules.move_tag:
+            raise HubtoolError(
+                f"{self.reference} names {self.standing.digest} already, which is another image; "
+                "tags that hubs pin must not change",
+                hint="commit and build, which makes a new tag; or take another one with --tag; "
+                "or let this one move with --move-tag",
+            )
+        say(f"the tag {self.reference.tag} {self._moves()} from {self.standing.digest}")
+
+    def _moves(self) -> str:
+        return "would move" if self.rules.dry_run else "moves"
+
+    def _check_nobody_was_faster(self, config: str) -> None:
+        """Sending took a while; raise where the tag was set to another image meanwhile."""
+        now = self.client.get_manifest(self.reference.tag)
+        if now is None or now.digest == (self.standing and self.standing.digest):
+            return
+        if config_digest(self.client, now) != config:
+            self.standing = now
+            self._check_tag()
+
+    def _tell_plan(self, blobs: tuple[Moved, ...], digest: str) -> None:
+        travelling = [blob for blob in blobs if blob.travelled]
+        size = megabytes(sum(blob.size for blob in travelling))
+        say(f"would send {len(travelling)} of {len(blobs)} blobs, {size}")
+        say(f"would set the tag {self.reference.tag} of {self.reference.name} to {digest}")
+
+    def _result(self, state: State, digest: str, blobs: tuple[Moved, ...] = ()) -> Pushed:
+        return Pushed(
+            image=self.variant.image,
+            reference=self.reference.with_tag(self.reference.tag, digest),
+            state=state,
+            uploaded_bytes=sum(blob.size for blob in blobs if blob.travelled),
+            reused_bytes=sum(blob.size for blob in blobs if not blob.travelled),
+            blobs=blobs,
+        )

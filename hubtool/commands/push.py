@@ -1,0 +1,116 @@
+"""`hubtool push`: publish images that passed their tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hubtool import config as configuration
+from hubtool.commands.publish import Pushed, PushRules, check_push, push_variant
+from hubtool.console import github_output, github_summary, result, result_json, say, table
+from hubtool.engines import choose_engine
+from hubtool.errors import HubtoolError
+from hubtool.plan import Variant, make_plan
+from hubtool.plan.source import read_source
+
+
+def push(
+    images: Sequence[str],
+    *,
+    root: Path,
+    engine: str | None,
+    tag: str | None,
+    dirty: bool,
+    move_tag: bool,
+    untested: bool,
+    check: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Publish the variants of IMAGES (all, where empty); prints ``repository:tag@digest`` of each.
+
+    With CHECK only says who may push where: no image, engine or commit is needed. Raises HubtoolError at the
+    first image that can't be published; what was published before stays.
+    """
+    config = configuration.load(root)
+    source = read_source(root, allow_dirty=dirty or check)
+    variants = make_plan(config, root, source, images, tag=tag)
+    if check:
+        _check(variants, config.create_repository, as_json)
+        return
+    rules = PushRules(config.create_repository, move_tag, untested, named=tag is not None, dry_run=dry_run)
+    chosen = choose_engine(engine)
+    done: list[Pushed] = []
+    try:
+        for variant in variants:
+            done.append(push_variant(variant, chosen, rules))
+    finally:
+        if not dry_run:
+            _tell_github(done)
+    _print(done, as_json)
+
+
+def _print(done: Sequence[Pushed], as_json: bool) -> None:
+    for pushed in done:
+        if pushed.state == "pushed":
+            sent, there = pushed.uploaded_bytes / 1e6, pushed.reused_bytes / 1e6
+            say(f"{pushed.image}: sent {sent:.1f} MB, {there:.1f} MB were there, {pushed.seconds:.1f} s")
+    if as_json:
+        result_json([as_data(pushed) for pushed in done])
+        return
+    for pushed in done:
+        result(str(pushed.reference))
+
+
+def as_data(pushed: Pushed) -> dict[str, Any]:
+    """The JSON of one published variant."""
+    data: dict[str, Any] = {
+        "image": pushed.image,
+        "reference": str(pushed.reference),
+        "digest": pushed.digest,
+        "uploaded_bytes": pushed.uploaded_bytes,
+        "reused_bytes": pushed.reused_bytes,
+        "seconds": pushed.seconds,
+        "state": pushed.state,
+    }
+    if pushed.state == "planned":
+        data["blobs"] = [asdict(blob) for blob in pushed.blobs]
+    return data
+
+
+def _tell_github(done: Sequence[Pushed]) -> None:
+    """Step outputs (one line an image) and a step summary."""
+    if not done:
+        return
+    github_output(
+        {
+            "reference": "\n".join(str(pushed.reference) for pushed in done),
+            "digest": "\n".join(pushed.digest for pushed in done),
+            "tag": "\n".join(pushed.reference.tag for pushed in done),
+        }
+    )
+    rows = [
+        f"| `{p.reference}` | {p.state} | {p.uploaded_bytes / 1e6:.1f} | {p.reused_bytes / 1e6:.1f} |" for p in done
+    ]
+    github_summary("\n".join(["| image | state | sent (MB) | there (MB) |", "|---|---|---|---|", *rows]))
+
+
+def _check(variants: Sequence[Variant], create_repository: bool, as_json: bool) -> None:
+    told: list[dict[str, Any]] = []
+    first: HubtoolError | None = None
+    for variant in variants:
+        try:
+            who, error = check_push(variant.reference, create_repository), None
+        except HubtoolError as problem:
+            who, error = None, str(problem)
+            first = first or problem
+        told.append({"image": variant.image, "repository": variant.reference.name, "as": who, "error": error})
+    if as_json:
+        result_json([{**entry, "may_push": entry["error"] is None} for entry in told])
+    else:
+        rows = [(entry["image"], entry["repository"], entry["as"] or "may not push") for entry in told]
+        result(table(rows, ("image", "repository", "may push as")))
+    if first is not None:
+        raise first
