@@ -1,12 +1,21 @@
-"""Forges hold deployment repositories and their pull requests: GitHub, or a bare repository on disk.
+"""Forges hold deployment repositories and their pull requests: GitHub, or a repository on disk.
 Each is a module that satisfies Protocol Forge."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+from hubtool.errors import HubtoolError
+
+GITHUB_API = "https://api.github.com"
+
+_OWNER_NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9_.-]+)\Z")
+_HTTPS = re.compile(r"https?://(?:[^@/]*@)?([^/@]+)/([^/]+)/([^/]+?)(?:\.git)?/?\Z")
+_SSH = re.compile(r"(?:ssh://)?[\w.-]+@([\w.-]+?)(?::\d+/|[:/])([^/]+)/([^/]+?)(?:\.git)?/?\Z")
 
 
 @dataclass(frozen=True)
@@ -29,24 +38,88 @@ class PullRequest:
     state: str
 
 
+@dataclass(frozen=True)
+class Remote:
+    """Where git fetches from and pushes to. ``config`` is git configuration, secrets in it: it reaches git
+    through the environment, and nothing else."""
+
+    url: str
+    config: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
 class Forge(Protocol):
     name: str
+    repository: str
 
     def default_branch(self) -> str: ...
 
-    def clone(self, branch: str, target: Path) -> None:
-        """A shallow checkout of BRANCH at TARGET, from which push_branch can push."""
-        ...
-
-    def push_branch(self, checkout: Path, branch: str) -> None:
-        """Publish the checkout's HEAD as BRANCH; a branch that hubtool pushed before is replaced, but never
-        one that moved since it was looked at."""
+    def remote(self) -> Remote:
+        """What hubtool.forges.checkout needs to read the repository and push branches to it."""
         ...
 
     def open_request(self, proposal: Proposal) -> PullRequest:
-        """Open the pull request, or refresh the open one of the same branches in place."""
+        """Open the pull request, or refresh the open one of the same branches in place; its title, body and
+        labels are written only where they changed."""
         ...
 
     def may_open(self) -> str:
         """Who hubtool is there, for `doctor`; raises HubtoolError where it may not open pull requests."""
         ...
+
+    def merged_request(self, source: str, revision: str) -> int | None:
+        """The number of the pull request that brought commit REVISION into the repository at SOURCE (a web
+        address); None where the forge can't tell."""
+        ...
+
+
+def open_forge(repository: str, forge: str = "auto", api: str | None = None) -> Forge:
+    """The forge that holds REPOSITORY: GitHub owner/name, a git URL, or a path.
+
+    FORGE is auto, github or local. API is the API's address at a GitHub Enterprise server (default:
+    $GITHUB_API_URL, then github.com's). A repository on disk, bare or not, is the local forge. Raises
+    HubtoolError for a repository that is on neither.
+    """
+    path = _local_path(repository)
+    if forge == "local" or (forge == "auto" and path is not None):
+        from hubtool.forges.local import LocalForge
+
+        return LocalForge(path or Path(repository))
+    from hubtool.forges.github import GitHubForge, api_url, web_host
+
+    address = api_url(api)
+    host, owner, name = _split(repository)
+    if host is not None and host != web_host(address):
+        raise HubtoolError(
+            f"no way to open pull requests at {host}",
+            hint=f"pull requests go to {web_host(address)} or to a repository on disk; for a GitHub Enterprise "
+            "server set deployment.api in hubtool.yaml to https://HOST/api/v3",
+        )
+    return GitHubForge(owner, name, address)
+
+
+def _local_path(repository: str) -> Path | None:
+    """REPOSITORY as a path: written like one, or there is a git repository under that name."""
+    if repository.startswith("file://"):
+        return Path(repository.removeprefix("file://"))
+    path = Path(repository).expanduser()
+    if repository.startswith(("/", "./", "../", "~")) or repository in (".", ".."):
+        return path
+    return path if (path / "HEAD").is_file() or (path / ".git").exists() else None
+
+
+def _split(repository: str) -> tuple[str | None, str, str]:
+    """Host (None where not written), owner and name."""
+    short = _OWNER_NAME.match(repository)
+    if short:
+        return None, short[1], short[2].removesuffix(".git")
+    url = _HTTPS.match(repository) or _SSH.match(repository)
+    if url:
+        return url[1], url[2], url[3]
+    raise HubtoolError(
+        f"'{_without_user(repository)}' is not a deployment repository that hubtool knows",
+        hint="expected GitHub owner/name, https://github.com/OWNER/NAME, or the path of a git repository",
+    )
+
+
+def _without_user(text: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", text)

@@ -14,6 +14,10 @@ from hubtool.reference import ImageReference
 MAX_LISTED = 20
 
 
+class NoPin(HubtoolError):
+    """No pin names the image."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """``image`` as the pins name it; ``moving`` are to be edited, ``there`` stand at the tag already, ``left``
@@ -91,14 +95,14 @@ def _refuse_stuck(moving: Sequence[Pin]) -> None:
         raise HubtoolError("some pins can't be moved, so none was:\n" + _listed(stuck))
 
 
-def _nothing_found(pins: Sequence[Pin], image: ImageReference) -> HubtoolError:
+def _nothing_found(pins: Sequence[Pin], image: ImageReference) -> NoPin:
     names = sorted({pin.image for pin in pins if pin.image and parse(pin.image)})
     if not names:
-        return HubtoolError(f"no pin of {image.name}: no image is pinned there at all")
+        return NoPin(f"no pin of {image.name}: no image is pinned there at all")
     near = difflib.get_close_matches(image.name, names, 1)
     shown = names[:MAX_LISTED]
     more = f"\n  and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
-    return HubtoolError(
+    return NoPin(
         f"no pin of {image.name}; images pinned there:\n" + "\n".join(f"  {name}" for name in shown) + more,
         hint=f"did you mean {near[0]}?" if near else None,
     )

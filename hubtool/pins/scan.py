@@ -18,11 +18,15 @@ from hubtool.pins.text import Unreadable
 
 @dataclass(frozen=True)
 class Scan:
-    """The pins of some files, the files that were skipped, and the bytes of those that hold pins."""
+    """The pins of some files, the files that were skipped, and the bytes of all of these."""
 
     pins: tuple[Pin, ...]
     skipped: tuple[Skipped, ...]
     files: Mapping[str, bytes]
+
+    def unread(self, repository: str) -> list[Skipped]:
+        """The skipped files that speak of REPOSITORY all the same."""
+        return [one for one in self.skipped if repository.encode() in self.files[one.file]]
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ def scan(files: Iterable[tuple[str, bytes]]) -> Scan:
             found = find_pins(data, file)
         except Unreadable as reason:
             skipped.append(Skipped(file, str(reason)))
+            kept[file] = data
             continue
         if found:
             pins += found
