@@ -37,6 +37,10 @@ class Builder(Protocol):
         """The Dockerfile that would be built, with nothing started."""
         ...
 
+    def fingerprint(self, job: BuildJob, engine: Engine) -> str:
+        """Hash of all that decides the image of JOB, its base as ENGINE holds it included."""
+        ...
+
     def build(self, job: BuildJob, engine: Engine) -> Iterator[str]:
         """Build, yielding output lines as they come; raises HubtoolError when it fails."""
         ...

@@ -1,0 +1,127 @@
+"""The build context: which files travel to the engine, as a list first and then as a tar stream.
+
+The layout is repo2docker's own (``Dockerfile``, ``build_script_files/``, ``src/``; its buildpacks/base.py), so
+that its Dockerfiles hold; what is added is that nothing of ``secrets`` is ever in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import stat
+import tarfile
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from docker.utils.build import exclude_paths
+
+from hubtool.builders.repo2docker.secrets import why_left_out
+
+IGNORE_FILES = (".dockerignore", ".containerignore")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file, folder or link of the context: its name there, and its content or where that is."""
+
+    name: str
+    source: Path | bytes
+    mode: int | None = None
+
+
+@dataclass
+class Context:
+    """What travels. ``left_out`` maps what does not to the reason; ``dockerfile`` is a name in it."""
+
+    entries: list[Entry] = field(default_factory=list)
+    dockerfile: str = "Dockerfile"
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, source: Path | bytes, mode: int | None = None) -> None:
+        self.entries.append(Entry(name, source, mode))
+
+    def add_repository(self, root: Path, below: str, ignored: Sequence[str]) -> None:
+        """Add the files below ROOT that neither the patterns IGNORED nor ``secrets`` leave out."""
+        folders: set[str] = set()
+        for name in sorted(exclude_paths(str(root), list(ignored)) or ()):
+            path = root / name
+            if any(name.startswith(f"{folder}/") for folder in folders):
+                continue
+            why = why_left_out(name, path)
+            if why is None:
+                self.add(f"{below}{name}", path)
+                continue
+            self.left_out[name] = why
+            folders.add(name)
+
+    def notes(self) -> list[str]:
+        """A line for each thing left out for safety, to show to whoever builds."""
+        shown = {name: why for name, why in self.left_out.items() if name not in (".git", ".hubtool")}
+        return [f"left out of the image: {name} ({why})" for name, why in shown.items()]
+
+    def hash_into(self, digest: hashlib._Hash) -> None:
+        """Feed all that decides the built files: names, kinds, execute bits, content."""
+        for entry in self.entries:
+            kind, data = _kind(entry)
+            digest.update(f"{len(entry.name.encode(errors='surrogateescape'))}:".encode())
+            digest.update(entry.name.encode(errors="surrogateescape") + kind)
+            digest.update(hashlib.sha256(data).digest() if isinstance(data, bytes) else _hash_file(data))
+
+    def tar(self, uid: int) -> IO[bytes]:
+        """The context as a tar stream in a temporary file, rewound. Files belong to UID, as repo2docker has them."""
+        stream = tempfile.TemporaryFile(prefix="hubtool-context-")  # noqa: SIM115 - the caller closes it
+        try:
+            with tarfile.open(fileobj=stream, mode="w") as tar:
+                for entry in self.entries:
+                    _add(tar, entry, uid)
+        except BaseException:
+            stream.close()
+            raise
+        stream.seek(0)
+        return stream
+
+
+def read_ignore_files(paths: Iterable[Path]) -> list[str]:
+    """The patterns of .dockerignore files, as repo2docker reads them; missing files count as empty."""
+    patterns: list[str] = []
+    for path in paths:
+        if path.exists():
+            lines = (line.strip() for line in path.read_text().splitlines())
+            patterns += [line for line in lines if line and not line.startswith("#")]
+    return patterns
+
+
+def _kind(entry: Entry) -> tuple[bytes, bytes | Path]:
+    if isinstance(entry.source, bytes):
+        return b"x" if (entry.mode or 0) & 0o100 else b"f", entry.source
+    status = entry.source.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        return b"l", os.fsencode(os.readlink(entry.source))
+    if not stat.S_ISREG(status.st_mode):
+        return b"d" if stat.S_ISDIR(status.st_mode) else b"o", b""
+    return b"x" if (entry.mode or status.st_mode) & 0o100 else b"f", entry.source
+
+
+def _hash_file(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _add(tar: tarfile.TarFile, entry: Entry, uid: int) -> None:
+    def owned(info: tarfile.TarInfo) -> tarfile.TarInfo:
+        info.uid = info.gid = uid
+        info.uname = info.gname = ""
+        if entry.mode is not None:
+            info.mode = entry.mode
+        return info
+
+    if isinstance(entry.source, bytes):
+        info = owned(tarfile.TarInfo(entry.name))
+        info.size = len(entry.source)
+        tar.addfile(info, io.BytesIO(entry.source))
+    else:
+        tar.add(entry.source, entry.name, recursive=False, filter=owned)

@@ -1,0 +1,124 @@
+"""Reading a repository by repo2docker's own application: which build pack, Dockerfile and context it makes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from repo2docker.app import Repo2Docker
+from repo2docker.buildpacks import DockerBuildPack, LegacyBinderDockerBuildPack
+from repo2docker.utils import get_platform
+from ruamel.yaml.error import YAMLError
+
+from hubtool.builders import BuildJob
+from hubtool.builders.repo2docker.packs import Prepared, Recorder, Setting, adapt
+from hubtool.builders.repo2docker.site import SiteFiles
+from hubtool.builders.repo2docker.uv_buildpack import UvBuildPack, requirements_pack
+from hubtool.errors import HubtoolError
+
+# What repo2docker's reading of a user's files is known to raise.
+UNREADABLE = (ValueError, RuntimeError, TypeError, LookupError, AttributeError, OSError, YAMLError, SystemExit)
+
+
+class HubtoolRepo2Docker(Repo2Docker):  # type: ignore[misc]
+    """repo2docker with a recorder for an engine, and without its own logging to the terminal."""
+
+    recorder: Recorder
+
+    def get_engine(self) -> Recorder:
+        return self.recorder
+
+
+def platform_of(job: BuildJob) -> str:
+    """The platform asked for, else this machine's as repo2docker sees it."""
+    return job.settings.platform or str(get_platform())
+
+
+@contextmanager
+def prepare(job: BuildJob, *, base_user: str = "") -> Iterator[Prepared]:
+    """What is to be built for JOB. The files that its context names are there until the block ends.
+
+    Raises HubtoolError for whatever repo2docker finds wrong with the repository.
+    """
+    with tempfile.TemporaryDirectory(prefix="hubtool-build-") as scratch:
+        setting = Setting(SiteFiles(job.site, job.ca_bundle, base_user), Path(scratch))
+        yield _read(job, setting)
+
+
+def _read(job: BuildJob, setting: Setting) -> Prepared:
+    recorder = Recorder()
+    with _logged() as (log, lines):
+        app = HubtoolRepo2Docker(log=log)
+        app.recorder = recorder
+        _configure(app, job, setting)
+        before = os.getcwd()
+        try:
+            app.build()
+        except HubtoolError:
+            raise
+        except UNREADABLE as error:
+            raise HubtoolError(f"repo2docker cannot read {job.context}: {_told(error, lines)}") from error
+        finally:
+            os.chdir(before)
+    if recorder.prepared is None:
+        raise HubtoolError(f"repo2docker found nothing to build in {job.context}")
+    recorder.prepared.notes = [line for line in lines if line] + recorder.prepared.context.notes()
+    return recorder.prepared
+
+
+def _configure(app: HubtoolRepo2Docker, job: BuildJob, setting: Setting) -> None:
+    settings = job.settings
+    app.repo = str(job.context)
+    app.output_image_spec = str(job.reference)
+    app.run = app.push = False
+    app.user_id, app.user_name = settings.uid, settings.user
+    app.target_repo_dir = settings.repo_dir
+    app.appendix = settings.appendix or ""
+    app.extra_build_args = dict(settings.args)
+    app.platform = platform_of(job)
+    if settings.base:
+        app.base_image = settings.base
+    packs = [pack for pack in app.buildpacks if pack not in (LegacyBinderDockerBuildPack, DockerBuildPack)]
+    ours: list[Any] = [requirements_pack()] if job.environment == "uv" else [UvBuildPack]
+    order = [LegacyBinderDockerBuildPack, DockerBuildPack, *ours, *packs]
+    app.buildpacks = [adapt(pack, setting) for pack in order]
+    app.default_buildpack = adapt(app.default_buildpack, setting)
+
+
+@contextmanager
+def _logged() -> Iterator[tuple[logging.Logger, list[str]]]:
+    """repo2docker's logger, for the moment into a list; as it was before, afterwards."""
+    log = logging.getLogger("repo2docker")
+    lines: list[str] = []
+    handler = _Lines(lines)
+    before = (log.handlers, log.level, log.propagate)
+    log.handlers, log.propagate = [handler], False
+    log.setLevel(logging.INFO)
+    try:
+        yield log, lines
+    finally:
+        log.handlers, log.propagate = before[0], before[2]
+        log.setLevel(before[1])
+
+
+class _Lines(logging.Handler):
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines += record.getMessage().splitlines()
+
+
+def _told(error: BaseException, lines: list[str]) -> str:
+    """What went wrong, in repo2docker's words: its last lines where it only said so and left."""
+    if isinstance(error, SystemExit):
+        return " ".join(line for line in lines[-3:] if line) or "it gave up"
+    if isinstance(error, KeyError):
+        return f"there is no {error}"
+    return str(error) or type(error).__name__
