@@ -48,7 +48,8 @@ def find_template(kind: str) -> Path:
     kinds = json.loads((root / CHOOSER).read_text(encoding="utf-8"))["templates"]
     if kind not in kinds:
         raise HubtoolError(f"no template called '{kind}'", hint=_nearest(kind, list(kinds), "templates"))
-    return (root / kinds[kind]["path"]).resolve()
+    folder: str = kinds[kind]["path"]
+    return (root / folder).resolve()
 
 
 def _templates_root() -> Path:

@@ -126,6 +126,8 @@ def _controls(text: str) -> bool:
 
 def _shown(text: str) -> str:
     printable = "".join(letter if letter.isprintable() else "?" for letter in text)
+    # A URL may hold a password, which must not end up in a log.
+    printable = re.sub(r"://[^/]*@", "://...@", printable)
     return printable if len(printable) <= 80 else printable[:77] + "..."
 
 

