@@ -35,7 +35,7 @@ def bump(
     done = bump_hubs(
         list(dict.fromkeys(hub)),
         [_image(config, root, image, tag)],
-        _deployment(config, root, deployment, branch),
+        find_deployment(config, root, deployment, branch),
         from_tag=from_tag,
         all_tags=all_tags,
         dry_run=dry_run,
@@ -133,7 +133,7 @@ def _last_push(root: Path, name: str | None, reference: ImageReference) -> str:
     return ImageReference.parse(record.reference).tag
 
 
-def _deployment(config: Config | None, root: Path, repository: str | None, branch: str | None) -> Deployment:
+def find_deployment(config: Config | None, root: Path, repository: str | None, branch: str | None) -> Deployment:
     """The deployment repository: as given, else hubtool.yaml's, whose relative path starts at ROOT."""
     found = config.deployment if config else None
     if repository is not None:

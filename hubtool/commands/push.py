@@ -48,7 +48,7 @@ def push(
             done.append(push_variant(variant, chosen, rules))
     finally:
         if not dry_run:
-            _tell_github(done)
+            tell_github(done)
     _print(done, as_json)
 
 
@@ -80,7 +80,7 @@ def as_data(pushed: Pushed) -> dict[str, Any]:
     return data
 
 
-def _tell_github(done: Sequence[Pushed]) -> None:
+def tell_github(done: Sequence[Pushed]) -> None:
     """Step outputs (one line an image) and a step summary."""
     if not done:
         return

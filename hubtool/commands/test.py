@@ -54,7 +54,7 @@ def test(
             reports.append(test_reference(subject, chosen, root, contract=contract))
         if not as_json:
             console.result(as_text(reports[-1]))
-    _tell(reports, junit, as_json)
+    tell(reports, junit, as_json)
 
 
 test.__test__ = False  # type: ignore[attr-defined]  # a command, for pytest that imports it too
@@ -194,7 +194,7 @@ def _list_checks(root: Path, contract: str | None, as_json: bool) -> None:
         console.say(f"{IMAGE_TESTS}/: {'runs after the contract' if _has_tests(tests) else 'none here'}")
 
 
-def _tell(reports: Sequence[TestReport], junit: Path | None, as_json: bool) -> None:
+def tell(reports: Sequence[TestReport], junit: Path | None, as_json: bool) -> None:
     """Write and print what programs read, then fail where an image did not pass."""
     if junit is not None:
         write_text(junit, junit_xml(reports))
