@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -83,6 +84,9 @@ def build(
         str | None, typer.Option("--cache", metavar="REFERENCE", help="Registry build cache to read.")
     ] = None,
     cache_write: Annotated[bool, typer.Option("--cache-write", help="Also write the build cache.")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Build again what is built already (the engine's cache still holds).")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Build images with a container engine."""
@@ -97,6 +101,7 @@ def build(
         print_dockerfile=print_dockerfile,
         cache=cache,
         cache_write=cache_write,
+        rebuild=rebuild,
         as_json=as_json,
     )
 
@@ -270,6 +275,8 @@ def demo(
 
 def run() -> NoReturn:
     """The program: 0 done, 1 an expected failure, 2 wrong usage, 3 a bug, 130 interrupted."""
+    # A runner that gives up sends SIGTERM: end as for Ctrl-C, so that what was started ends too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = app(standalone_mode=False)
     except HubtoolError as error:

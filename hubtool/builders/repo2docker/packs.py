@@ -12,7 +12,7 @@ from repo2docker.buildpacks import BuildPack, CondaBuildPack, DockerBuildPack, L
 from repo2docker.buildpacks import base as base_pack
 from repo2docker.buildpacks import conda as conda_pack
 
-from hubtool.builders.repo2docker import conda_site
+from hubtool.builders.repo2docker import conda_site, site
 from hubtool.builders.repo2docker.context import IGNORE_FILES, Context, read_ignore_files
 from hubtool.builders.repo2docker.site import CONTEXT_FOLDER, SiteFiles
 
@@ -125,7 +125,7 @@ class HandsOverDockerfile(HandsOver):
         if self.setting.site:
             context.dockerfile = f"{CONTEXT_FOLDER}/Dockerfile"
         elif not any(entry.name == context.dockerfile for entry in context.entries):
-            context.add(context.dockerfile, Path(context.dockerfile))
+            context.add(context.dockerfile, Path.cwd() / context.dockerfile)
         return context
 
     def _ignored_by_docker(self) -> list[str]:
@@ -134,7 +134,11 @@ class HandsOverDockerfile(HandsOver):
 
     def site_files(self) -> dict[str, bytes]:
         files = super().site_files()
-        return {**files, "Dockerfile": self.render().encode()} if files else {}
+        if not files:
+            return {}
+        # The repository's Dockerfile may copy its whole context, these files included.
+        leave = files["leave.sh"] + site.REMOVE_CONTEXT_COPY.encode()
+        return {**files, "leave.sh": leave, "Dockerfile": self.render().encode()}
 
     def outer_labels(self) -> Mapping[str, str]:
         return {key: str(value) for key, value in self.get_labels().items()}
@@ -203,7 +207,7 @@ class RFromMirror(_Pack):  # type: ignore[misc]
         return self.setting.site.site.cran or ""
 
 
-def adapt(pack: type, setting: Setting) -> type:
+def adapt(pack: Any, setting: Setting) -> Any:
     """PACK with hubtool's ways, under its own name, since repo2docker says which pack it uses."""
     if pack is LegacyBinderDockerBuildPack:
         return pack

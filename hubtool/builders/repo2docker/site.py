@@ -7,8 +7,6 @@ which the last step removes after it has put back what it changed.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
@@ -112,14 +110,15 @@ class SiteFiles:
         parts = [_HEAD]
         if self.site.run_time:
             parts += [_PIP_CONF.replace("@URL@", self.site.pip_index)] if self.site.pip_index else []
-            parts.append('rm -rf "$site/enter.sh" "$site/leave.sh" "$site/original"\n')
+            parts += [_KEEP_TRUST] if self.ca_bundle is not None else []
+            parts.append('rm -rf "$site/enter.sh" "$site/leave.sh" "$site/original" "$site/distribution.crt"\n')
         else:
             parts += [_DISTRUST] if self.ca_bundle is not None else []
             parts += [_APT_RESTORE] if self.site.apt_mirror else []
             parts += [_R_RESTORE.replace("@URL@", self.site.cran)] if self.site.cran else []
             parts += [_CONDA_RESTORE.replace("@URL@", self.site.conda_channel)] if self.site.conda_channel else []
             parts.append('rm -rf "$site"\n')
-        return "".join(parts) + _REMOVE_CONTEXT_COPY
+        return "".join(parts)
 
 
 _HEAD = f"set -eu\nsite={FOLDER}\n"
@@ -132,26 +131,36 @@ local({
 options(repos = c(CRAN = "@URL@"))
 """
 
-# One certificate a file, since update-ca-certificates skips files that hold more. It runs where it is there
-# already; a ca-certificates package that the build installs later runs it too.
+# Programs that read none of the variables trust what the distribution's bundle holds.
 _TRUST = r"""
-mkdir -p /usr/local/share/ca-certificates/hubtool-site
-awk -v folder=/usr/local/share/ca-certificates/hubtool-site '
-  /-----BEGIN CERTIFICATE-----/ { n++; inside = 1 }
-  inside { print > (folder "/" n ".crt") }
-  /-----END CERTIFICATE-----/ { inside = 0; close(folder "/" n ".crt") }
-' "$site/ca-bundle.pem"
-if command -v update-ca-certificates > /dev/null; then update-ca-certificates > /dev/null 2>&1; fi
+bundle=/etc/ssl/certs/ca-certificates.crt
+if [ -f "$bundle" ]; then
+  cp -p "$bundle" "$site/distribution.crt"
+  { echo; echo '# hubtool-site'; cat "$site/ca-bundle.pem"; } >> "$bundle"
+fi
 if [ -d /etc/apt/apt.conf.d ]; then
   echo "Acquire::https::CAInfo \"$site/ca-bundle.pem\";" > /etc/apt/apt.conf.d/99hubtool-site
 fi
 """
 
 _DISTRUST = r"""
-rm -rf /usr/local/share/ca-certificates/hubtool-site /etc/apt/apt.conf.d/99hubtool-site
+rm -f /etc/apt/apt.conf.d/99hubtool-site
+bundle=/etc/ssl/certs/ca-certificates.crt
+if [ -f "$bundle" ] && grep -q '^# hubtool-site$' "$bundle"; then
+  cat "$site/distribution.crt" > "$bundle"
+fi
+"""
+
+# The distribution's own way. One certificate a file, since update-ca-certificates skips files that hold more.
+_KEEP_TRUST = r"""
 if command -v update-ca-certificates > /dev/null; then
-  unset SSL_CERT_FILE
-  update-ca-certificates --fresh > /dev/null 2>&1
+  mkdir -p /usr/local/share/ca-certificates/hubtool-site
+  awk -v folder=/usr/local/share/ca-certificates/hubtool-site '
+    /-----BEGIN CERTIFICATE-----/ { n++; inside = 1 }
+    inside { print > (folder "/" n ".crt") }
+    /-----END CERTIFICATE-----/ { inside = 0; close(folder "/" n ".crt") }
+  ' "$site/ca-bundle.pem"
+  update-ca-certificates > /dev/null 2>&1
 fi
 """
 
@@ -197,16 +206,8 @@ _PIP_CONF = """
 printf '[global]\\nindex-url = @URL@\\n' > /etc/pip.conf
 """
 
-# A Dockerfile of the repository's own may have copied the whole context.
-_REMOVE_CONTEXT_COPY = f"""
+REMOVE_CONTEXT_COPY = f"""
 if command -v find > /dev/null; then
   find / -xdev -type d -name '{CONTEXT_FOLDER}' -prune -exec rm -rf {{}} +
 fi
 """
-
-
-def public_names(text: str, names: Mapping[str, str]) -> str:
-    """TEXT with each whole URL of NAMES replaced; a longer host or path that only begins alike stays."""
-    for url, new in names.items():
-        text = re.sub(rf"{re.escape(url)}(?![\w.-])", new, text)
-    return text
