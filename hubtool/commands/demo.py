@@ -19,6 +19,7 @@ from hubtool.sandbox.parts import Parts, take_parts
 FOLDER = Path("hubtool-demo")
 IMAGE = "base-user-image"
 HUBS = ("base", "other")
+DEBIAN_PYTHON = "3.11"  # the base image's own, so that none has to be fetched
 
 
 def demo(*, directory: Path | None) -> None:
@@ -63,6 +64,7 @@ def _make_repositories(repository: Path, bare: Path, parts: Parts) -> None:
             "deployment_repository": str(bare),
             "deployment_branch": deployment.BRANCH,
             "environment": parts.environment,
+            **({"python_version": DEBIAN_PYTHON} if parts.base else {}),
         }
         new(staging, template="hub-image", settings=[f"{k}={v}" for k, v in answers.items()], no_input=True)
         _set_base(staging / config.FILE_NAME, parts.base)

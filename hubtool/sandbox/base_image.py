@@ -17,7 +17,7 @@ from hubtool.errors import HubtoolError
 from hubtool.sandbox import packages
 
 SUITE = "bookworm"
-NAME = "hubtool-base"
+NAME = "localhost/hubtool-base"  # a host that no engine looks up elsewhere
 # What repo2docker's own base (buildpack-deps) has and its Dockerfile takes for granted, less the compilers.
 INCLUDE = ("ca-certificates", "locales", "python3", "git", "wget", "bzip2", "xz-utils", "procps")
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -33,7 +33,7 @@ def base_image(engine: Engine, cache: Path) -> str:
     tag = f"{NAME}:{SUITE}-{key}"
     if engine.inspect(tag) is not None:
         return tag
-    archive = cache / f"{NAME}-{SUITE}-{key}.tar"
+    archive = cache / f"base-{SUITE}-{key}.tar"
     if not archive.exists():
         packages.ensure(["mmdebstrap"])
         cache.mkdir(parents=True, exist_ok=True)
