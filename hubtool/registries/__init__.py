@@ -67,7 +67,7 @@ def find_release(reference: ImageReference) -> Release | None:
 def may_push(reference: ImageReference) -> None:
     """Return where hubtool may push to the reference's repository, else raise RegistryError with a hint.
 
-    It begins an upload and takes it back, which leaves nothing behind. A registry that checks rights only
+    It begins an upload and takes it back, so that no tag and no blob is left behind. A registry that checks rights only
     when an upload ends (none of the ones named in the documentation does) would say yes too early.
     """
     with open_client(reference) as client:

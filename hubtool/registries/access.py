@@ -28,13 +28,13 @@ class Refused(RegistryError):
 
 @dataclass(frozen=True)
 class Token:
-    """An Authorization header's value and the monotonic time it ends at (None: never)."""
+    """An Authorization header's value and the monotonic time it ends at."""
 
     header: str
-    ends: float | None
+    ends: float
 
     def good(self) -> bool:
-        return self.ends is None or time.monotonic() < self.ends
+        return time.monotonic() < self.ends
 
 
 class Access:
@@ -45,6 +45,7 @@ class Access:
         self.credentials = credentials
         self._tokens: dict[str, Token] = {}
         self._challenge: dict[str, str] | None = None
+        self._basic_asked = False
         self._lock = threading.Lock()
 
     def header(self, scope: str) -> str | None:
@@ -53,6 +54,8 @@ class Access:
             token = self._tokens.get(scope)
             if token and token.good():
                 return token.header
+            if self._basic_asked and self.credentials:
+                return self.credentials.basic()
             if self._challenge is None:
                 return None
             return self._renew(scope).header
@@ -68,13 +71,13 @@ class Access:
             if "bearer" in challenges:
                 self._challenge = challenges["bearer"]
                 return self._renew(scope).header
-            return self._basic(scope, sent, "basic" in challenges)
+            return self._basic(sent) if "basic" in challenges else None
 
-    def _basic(self, scope: str, sent: str | None, asked: bool) -> str | None:
-        if not asked or self.credentials is None or self.credentials.identity_token:
+    def _basic(self, sent: str | None) -> str | None:
+        if self.credentials is None or self.credentials.identity_token:
             return None
+        self._basic_asked = True
         header = self.credentials.basic()
-        self._tokens[scope] = Token(header, None)
         return header if header != sent else None
 
     def _renew(self, scope: str) -> Token:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -15,7 +16,7 @@ import httpx
 from hubtool.reference import ImageReference, is_tag
 from hubtool.registries import upload
 from hubtool.registries.model import Blob, Credentials, Descriptor, Manifest, Registry, RegistryError, is_digest
-from hubtool.registries.session import PUSH, Session
+from hubtool.registries.session import CANCEL, PUSH, Session
 from hubtool.registries.wire import Answer
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -121,8 +122,10 @@ class RegistryClient:
     def list_tags(self) -> list[str]:
         """All tags of the repository, sorted; none where there is no repository."""
         found: set[str] = set()
-        url = self.session.url("tags/list")
-        for _ in range(PAGES):
+        pages: set[httpx.URL] = set()
+        url = self.session.url("tags/list").copy_merge_params({"n": "1000"})
+        while url not in pages and len(pages) < PAGES:
+            pages.add(url)
             answer = self.session.request("GET", url)
             if answer.status == 404:
                 return sorted(found)
@@ -139,8 +142,13 @@ class RegistryClient:
         raise self._lie("the list of tags has no end")
 
     def check_push(self) -> None:
-        """Begin an upload and take it back: raises where hubtool may not push, and leaves nothing behind."""
-        self.session.request("DELETE", upload.begin(self.session), actions=PUSH)
+        """Begin an upload and take it back: raises where hubtool may not push.
+
+        A registry whose token does not let us take it back keeps an upload of no bytes until it cleans up.
+        """
+        location = upload.begin(self.session)
+        with contextlib.suppress(RegistryError):
+            self.session.request("DELETE", location, actions=CANCEL, retry=False)
 
     def read_json(self, content: bytes, what: str) -> dict[str, Any]:
         """CONTENT as a JSON object; WHAT names it in the error."""

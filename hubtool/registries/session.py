@@ -16,6 +16,7 @@ from hubtool.registries.model import Credentials, Registry, RegistryError
 from hubtool.registries.wire import Answer, Content, Wire
 
 PULL, PUSH = "pull", "pull,push"
+CANCEL = "pull,push,delete"  # distribution wants "delete" even to take back an upload that has just begun
 REDIRECTS = 5
 DOCKER_HUB_API = "registry-1.docker.io"
 
@@ -117,6 +118,11 @@ class Session:
     def fail(self, answer: Answer, actions: str = PULL) -> NoReturn:
         """Raise what an answer that was not expected means, and what to do about it."""
         said = self._said(answer)
+        if answer.url.netloc != self.wire.base.netloc:
+            raise RegistryError(
+                f"{answer.url.netloc.decode()}, where {self.wire.host} sends us, answered {answer.status}",
+                status=answer.status,
+            )
         doing = "push to" if "push" in actions else "read"
         scoped = "insufficient_scope" in answer.headers.get("WWW-Authenticate", "")
         if answer.status == 401 and not (self.credentials and scoped):
@@ -126,7 +132,7 @@ class Session:
             raise RegistryError(
                 f"may not {doing} {self.reference.name}{who}: {self.wire.host} answered {answer.status}{said}",
                 status=answer.status,
-                hint=self.registry.hint("push" if self.credentials else "login", self.reference),
+                hint=self.registry.hint("push" if self.credentials and "push" in actions else "login", self.reference),
             )
         if answer.status == 404:
             raise RegistryError(

@@ -19,10 +19,11 @@ PIECE = 65536
 class Fault:
     """What happens to the first TIMES requests whose method and path match.
 
-    STATUS answers in the registry's place; DROP_AT passes that many bytes of the request's body on, then breaks
-    both connections: distribution 2.8 gives such an upload up. With KEEPS the registry holds what came and goes
-    on from there, as the specification (v1.1) and distribution 3 have it. CUT_AT breaks the connection after that many bytes of the answer's body; CHANGE edits the
-    registry's answer. AFTER: let that many matching requests pass first.
+    STATUS answers in the registry's place. DROP_AT passes that many bytes of the request's body on, then breaks
+    both connections: distribution 2.8 gives such an upload up. With KEEPS the registry holds what came and goes on
+    from there, as the specification (v1.1) and distribution 3 have it. CUT_AT breaks the connection after that many
+    bytes of the answer's body; CHANGE edits the registry's answer; SWALLOW_ANSWER keeps it to itself. AFTER: let
+    that many matching requests pass first.
     """
 
     method: str
@@ -41,7 +42,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Seen:
-    """A request that came: ``sent`` counts the bytes of its body that were read."""
+    """A request that came: ``sent`` counts the bytes of its body that the registry gets."""
 
     method: str
     path: str
@@ -101,23 +102,24 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         fault = self.server.take(self.command, self.path)
         length = int(self.headers.get("Content-Length") or 0)
-        passed = 0
-        try:
-            refusal = self.server.allow(self.headers)
-            if refusal:
-                self._discard(length)
-                self._answer(*refusal)
-            elif fault and fault.status:
-                self._discard(length)
-                self._answer(fault.status, dict(fault.headers), fault.body)
-            elif fault and fault.drop_at is not None:
-                passed = self._drop(fault)
-            else:
-                passed = length
-                self._pass_on(fault, length)
-        finally:
-            with self.server.lock:
-                self.server.seen.append(Seen(self.command, self.path, dict(self.headers), passed))
+        refusal = self.server.allow(dict(self.headers))
+        passed = length
+        if refusal or (fault and fault.status):
+            passed = 0
+        elif fault and fault.drop_at is not None:
+            passed = fault.drop_at
+        with self.server.lock:
+            self.server.seen.append(Seen(self.command, self.path, dict(self.headers), passed))
+        if refusal:
+            self._discard(length)
+            self._answer(*refusal)
+        elif fault and fault.status:
+            self._discard(length)
+            self._answer(fault.status, dict(fault.headers), fault.body)
+        elif fault and fault.drop_at is not None:
+            self._drop(fault)
+        else:
+            self._pass_on(fault, length)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
@@ -152,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
             connection.send(piece)
             length -= len(piece)
 
-    def _drop(self, fault: Fault) -> int:
+    def _drop(self, fault: Fault) -> None:
         count = fault.drop_at or 0
         connection = self._upstream({"Content-Length": str(count)} if fault.keeps else {})
         self._feed(connection, count)
@@ -165,7 +167,6 @@ class _Handler(BaseHTTPRequestHandler):
                 self.server.kept[self.path] = answer.headers["Location"].partition(self.server.host)[2]
         connection.close()
         self._hang_up()
-        return count
 
     def _hang_up(self) -> None:
         self.close_connection = True

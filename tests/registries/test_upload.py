@@ -47,7 +47,7 @@ def test_a_connection_that_drops_again_and_again_is_given_up(front: Front, login
     pauses = Pauses()
     with client_for(fresh_reference(front.host), login, pauses) as client:
         front.fault("PATCH", UPLOADS, drop_at=0, times=10_000)
-        with pytest.raises(RegistryError, match="did not take sha256:.* in 5 tries") as caught:
+        with pytest.raises(RegistryError, match=r"did not take sha256:.* in 5 tries") as caught:
             client.upload_blob(blob_of(noise(MB)))
     assert "sends what is missing" in str(caught.value)
     assert len(front.requests("PATCH")) == ATTEMPTS * ATTEMPTS

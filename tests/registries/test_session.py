@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hubtool.registries import Credentials, RegistryError
+from tests.registries import front as fronts
+from tests.registries.front import Front
+from tests.registries.parts import blob_of, client_for, fresh_reference, noise
+
+
+def test_a_wrong_password_is_said_with_where_it_came_from(front: Front) -> None:
+    wrong = Credentials("hubtool", "not-the-password", source="$HUBTOOL_REGISTRY_PASSWORD")
+    with client_for(fresh_reference(front.host), wrong) as client, pytest.raises(RegistryError) as caught:
+        client.check_push()
+    text = str(caught.value)
+    assert "did not take the credentials from $HUBTOOL_REGISTRY_PASSWORD" in text
+    assert f"docker login {front.host}" in text
+    assert "not-the-password" not in text
+
+
+def test_with_no_credentials_the_hint_says_how_to_log_in(front: Front) -> None:
+    with client_for(fresh_reference(front.host), None) as client, pytest.raises(RegistryError) as caught:
+        client.check_push()
+    assert "asks for a login to push to" in caught.value.message
+    assert "docker login" in str(caught.value.hint)
+
+
+def test_a_password_that_the_registry_says_back_is_not_shown(front: Front, login: Credentials) -> None:
+    echo = f'{{"errors":[{{"code":"X","message":"bad {login.password} {login.basic()}\\n\\u001b[31m"}}]}}'.encode()
+    front.fault("GET", "/manifests/", status=400, body=echo)
+    with client_for(fresh_reference(front.host), login) as client, pytest.raises(RegistryError) as caught:
+        client.get_manifest("v1")
+    assert "(X: bad *** Basic *** " in str(caught.value)
+    assert login.password not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"errors":[]}', b'{"errors":[null]}', b'{"errors":"no"}'])
+def test_a_refusal_without_a_readable_reason_is_still_explained(front: Front, login: Credentials, body: bytes) -> None:
+    front.fault("GET", "/manifests/", status=403, body=body)
+    with (
+        client_for(fresh_reference(front.host), login) as client,
+        pytest.raises(RegistryError, match=r"may not read .* as hubtool: .* answered 403\n"),
+    ):
+        client.get_manifest("v1")
+
+
+def test_a_redirect_to_another_host_gets_no_authorization(front_pair: tuple[Front, Front], login: Credentials) -> None:
+    near, far = front_pair
+    blob = blob_of(noise(100))
+    with client_for(fresh_reference(near.host), login) as client:
+        client.upload_blob(blob)
+        far.fault("GET", "/storage", status=200, body=noise(100))
+        near.fault("GET", "/blobs/", status=307, headers={"Location": f"http://{far.host}/storage?signature=x"})
+        assert client.get_blob(blob.digest) == noise(100)
+    assert "Authorization" in near.requests("GET", "/blobs/")[-1].headers
+    assert "Authorization" not in far.requests("GET", "/storage")[0].headers
+
+
+def test_a_login_asked_for_by_another_host_gets_none(front_pair: tuple[Front, Front], login: Credentials) -> None:
+    near, far = front_pair
+    far.fault("GET", "/storage", status=401, headers={"WWW-Authenticate": 'Basic realm="x"'}, times=10)
+    near.fault("GET", "/blobs/", status=307, headers={"Location": f"http://{far.host}/storage"})
+    with client_for(fresh_reference(near.host), login) as client:
+        client.upload_blob(blob_of(noise(10)))
+        with pytest.raises(RegistryError, match="sends us, answered 401"):
+            client.get_blob(blob_of(noise(10)).digest)
+    assert far.requests("GET")
+    assert all("Authorization" not in request.headers for request in far.requests("GET"))
+
+
+def test_an_upload_at_another_host_gets_no_authorization(front_pair: tuple[Front, Front], login: Credentials) -> None:
+    near, far = front_pair
+    with client_for(fresh_reference(near.host), login) as client:
+        client.list_tags()
+        near.fault("POST", "/uploads/", status=202, headers={"Location": f"http://{far.host}/bucket/1"})
+        far.fault("PATCH", "/bucket/1", status=202, headers={"Location": "/bucket/2"})
+        far.fault("PUT", "/bucket/2", status=201)
+        client.upload_blob(blob_of(noise(10)))
+    assert [request.path.partition("?")[0] for request in far.seen] == ["/bucket/1", "/bucket/2"]
+    assert all("Authorization" not in request.headers for request in far.seen)
+
+
+@pytest.mark.parametrize("location", ["http://storage.example/x", "ftp://127.0.0.1/x", "http://[bad/x"])
+def test_a_location_without_tls_or_sense_is_not_followed(front: Front, login: Credentials, location: str) -> None:
+    front.fault("GET", "/manifests/", status=307, headers={"Location": location})
+    with client_for(fresh_reference(front.host), login) as client, pytest.raises(RegistryError):
+        client.get_manifest("v1")
+
+
+def test_a_redirect_without_end_ends(front: Front, login: Credentials) -> None:
+    front.fault("GET", "/manifests/", status=307, headers={"Location": "/v2/x/manifests/v1"}, times=1000)
+    with (
+        client_for(fresh_reference(front.host), login) as client,
+        pytest.raises(RegistryError, match="redirects without end"),
+    ):
+        client.get_manifest("v1")
+
+
+@pytest.fixture
+def front_pair(front: Front) -> Iterator[tuple[Front, Front]]:
+    with fronts.front(front.upstream) as other:
+        yield front, other
