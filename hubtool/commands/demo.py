@@ -53,28 +53,34 @@ def _port(repository: Path) -> int | None:
 
 
 def _make_repositories(repository: Path, bare: Path, parts: Parts) -> None:
-    from hubtool.commands.new import new
-
-    if not repository.exists():
-        staging = repository.with_name(f".{IMAGE}.new") / IMAGE
-        shutil.rmtree(staging.parent, ignore_errors=True)
-        answers = {
-            "registry": f"{parts.registry}/user-images",
-            "hub_name": HUBS[0],
-            "deployment_repository": str(bare),
-            "deployment_branch": deployment.BRANCH,
-            "environment": parts.environment,
-            **({"python_version": DEBIAN_PYTHON} if parts.base else {}),
-        }
-        new(staging, template="hub-image", settings=[f"{k}={v}" for k, v in answers.items()], no_input=True)
-        _set_base(staging / config.FILE_NAME, parts.base)
-        deployment.commit_all(git.Repo.init(staging, initial_branch="main"), "A hub's image")
-        staging.rename(repository)
-        staging.parent.rmdir()
-    else:
+    if _is_whole(repository):
         console.say(f"{repository} is there from the last run")
+    else:
+        shutil.rmtree(repository, ignore_errors=True)
+        _make_image_repository(repository, bare, parts)
     reference = config.load(repository, {}).reference(IMAGE)
     deployment.make_deployment(bare, str(reference), HUBS)
+
+
+def _is_whole(repository: Path) -> bool:
+    """Whether the last run got as far as the commit."""
+    return (repository / ".git").exists() and git.Repo(repository).head.is_valid()
+
+
+def _make_image_repository(repository: Path, bare: Path, parts: Parts) -> None:
+    from hubtool.commands.new import new
+
+    answers = {
+        "registry": f"{parts.registry}/user-images",
+        "hub_name": HUBS[0],
+        "deployment_repository": str(bare),
+        "deployment_branch": deployment.BRANCH,
+        "environment": parts.environment,
+        **({"python_version": DEBIAN_PYTHON} if parts.base else {}),
+    }
+    new(repository, template="hub-image", settings=[f"{k}={v}" for k, v in answers.items()], no_input=True)
+    _set_base(repository / config.FILE_NAME, parts.base)
+    deployment.commit_all(git.Repo.init(repository, initial_branch="main"), "A hub's image")
 
 
 def _set_base(file: Path, base: str | None) -> None:
