@@ -24,7 +24,8 @@ from hubtool.process import Completed, ProcessError, end_group, run
 
 # What `buildah run` adds to a program's standard error when the program did not end with 0.
 _ADDED = re.compile(
-    r"(?:subprocess exited with status \d+\n)*Error: (?:exit status \d+|while running runtime: .*)\n?\Z"
+    r"(?:subprocess exited (?:with status \d+|on [\w ]+)\n?)*"
+    r"(?:Error: (?:exit status \d+|signal: [\w ]+|while running runtime: .*)\n?)?\Z"
 )
 HOME_GROUP = 100
 
@@ -205,10 +206,11 @@ def _programs(pid: int) -> list[int]:
     """The container's own program below PID: the first process that is not buildah."""
     for child in _descendants(pid):
         try:
-            name = Path(f"/proc/{child}/exe").resolve().name
+            name = Path(os.readlink(f"/proc/{child}/exe")).name
         except OSError:
             continue
-        if name != "buildah":
+        # buildah runs copies of itself from memory: memfd:buildah-chroot-exec
+        if not name.removeprefix("memfd:").startswith("buildah"):
             return [child]
     return _descendants(pid)[-1:]
 
