@@ -104,7 +104,7 @@ def _local_path(repository: str) -> Path | None:
     path = Path(repository).expanduser()
     if repository.startswith(("/", "./", "../", "~")) or repository in (".", ".."):
         return path
-    return path if (path / "HEAD").is_file() or (path / ".git").exists() else None
+    return path if repository and ((path / "HEAD").is_file() or (path / ".git").exists()) else None
 
 
 def _split(repository: str) -> tuple[str | None, str, str]:

@@ -8,11 +8,13 @@ import re
 import time
 from collections.abc import Callable
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import github
+import jwt
 import requests
 from github.PullRequest import PullRequest as GitHubPullRequest
 from github.Repository import Repository
@@ -102,9 +104,9 @@ class GitHubForge:
         if url.netloc != web_host(self.api) or name.count("/") != 1 or not re.fullmatch("[0-9a-f]{7,64}", revision):
             return None
         try:
-            repository = self._client.get_repo(name, lazy=True)
+            repository = self._call("read", lambda: self._client.get_repo(name))
             found: list[GitHubPullRequest] = self._call(
-                "read", lambda: list(repository.get_commit(revision).get_pulls()[:5])
+                "read", lambda: list(islice(repository.get_commit(revision).get_pulls(), 5))
             )
         except HubtoolError:
             return None  # another repository, which this token need not see
@@ -131,7 +133,7 @@ class GitHubForge:
             granted = self._call(
                 "get a token", lambda: integration.get_access_token(installation.id, permissions=NEEDED)
             )
-        except ValueError as error:  # PyJWT's word for a key that is none
+        except (ValueError, jwt.PyJWTError) as error:
             raise HubtoolError(f"${APP_KEY} is not a private key", hint="a PEM file, as GitHub gave it out") from error
         return github.Auth.Token(granted.token)
 
@@ -156,7 +158,7 @@ class GitHubForge:
         head = f"{self.owner}:{proposal.head}"
         found: list[GitHubPullRequest] = self._call(
             "read pull requests of",
-            lambda: list(self._repository.get_pulls(state="open", head=head, base=proposal.base)[:1]),
+            lambda: list(islice(self._repository.get_pulls(state="open", head=head, base=proposal.base), 1)),
         )
         return found[0] if found else None
 
