@@ -155,10 +155,19 @@ def _render(source: Path, answers: Answers, target: Path) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix=".hubtool-new-", dir=beside) as staging:
             rendered = _cookiecutter(source, answers, Path(staging))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            rendered.rename(target)
+            _settle(rendered, target)
     except OSError as error:
         raise HubtoolError(f"{target} cannot be created: {error.strerror or error}") from error
+
+
+def _settle(rendered: Path, target: Path) -> None:
+    if target == Path.cwd():
+        # Replacing the folder would leave the person's shell in one that is gone.
+        for child in sorted(rendered.iterdir()):
+            child.rename(target / child.name)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    rendered.rename(target)
 
 
 def _cookiecutter(source: Path, answers: Answers, staging: Path) -> Path:

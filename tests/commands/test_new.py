@@ -54,6 +54,19 @@ def test_an_empty_folder_and_folders_above_it_are_no_obstacle(tmp_path: Path) ->
     assert (tmp_path / "a" / "b" / "deep" / "hubtool.yaml").is_file()
 
 
+def test_the_working_folder_itself_may_be_filled(tmp_path: Path) -> None:
+    (tmp_path / "image").mkdir()
+    done = subprocess.run(
+        ["sh", "-c", '"$0" -m hubtool new . --no-input && cat hubtool.yaml', sys.executable],
+        cwd=tmp_path / "image",
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "registry:" in done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["image"]
+
+
 def test_nothing_else_is_left_neither_beside_nor_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -76,6 +89,28 @@ def test_the_folder_can_be_read_by_others_as_the_umask_says(tmp_path: Path) -> N
     mask = os.umask(0)
     os.umask(mask)
     assert (tmp_path / "image").stat().st_mode & 0o777 == 0o777 & ~mask
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "registry=123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+        "registry=localhost:5000",
+        "registry=docker.io/my-org",
+        "registry=ghcr.io/my-org/images",
+        "deployment_repository=my-org/hubs.config",
+        "deployment_repository=ssh://git@git.example.org:2222/team/hubs.git",
+        "deployment_repository=file:///srv/git/hubs.git",
+        "deployment_repository=/srv/git (old)/hübs, a@b.git",
+        "deployment_branch=release/2026.1",
+        "codeowners=@my-org/image-team,someone@example.org",
+        "codeowners=",
+        "hub_name=0123456789",
+    ],
+)
+def test_a_good_answer_is_taken(tmp_path: Path, setting: str) -> None:
+    create(tmp_path / "image", setting)
+    assert config.load(tmp_path / "image", {})
 
 
 @pytest.mark.parametrize(

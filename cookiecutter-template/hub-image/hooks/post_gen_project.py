@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-TEMPLATE = Path(r'''{% if cookiecutter._repo_dir is defined %}{{ cookiecutter._repo_dir }}{% endif %}''')
-COMMIT = "{{ cookiecutter.hubtool_commit }}"
+# Escaped so that no answer can end the string.
+ANSWERS = json.loads(r'''{{ cookiecutter | jsonify | replace("'", "\\u0027") }}''')
+
+TEMPLATE = Path(ANSWERS.get("_repo_dir", "."))
 FOLDER = "cookiecutter-template/hub-image/"
 PLACEHOLDER = "0" * 40
-UNWANTED = {
-    "environment.yml": "{{ cookiecutter.environment }}" != "conda",
-    "pyproject.toml": "{{ cookiecutter.environment }}" != "uv",
-    "uv.lock": "{{ cookiecutter.environment }}" != "uv",
-    ".python-version": "{{ cookiecutter.environment }}" != "uv",
-    "install.R": "{{ cookiecutter.include_r }}" != "yes" or "{{ cookiecutter.environment }}" != "conda",
-    "runtime.txt": "{{ cookiecutter.include_r }}" != "yes" or "{{ cookiecutter.environment }}" != "conda",
-    "LICENSE": "{{ cookiecutter.license }}" == "none",
-    ".github/CODEOWNERS": not "{{ cookiecutter.codeowners | trim }}",
-}
+
+
+def unwanted() -> list[str]:
+    conda = ANSWERS["environment"] == "conda"
+    wanted = {
+        "environment.yml": conda,
+        "pyproject.toml": not conda,
+        "uv.lock": not conda,
+        ".python-version": not conda,
+        "install.R": conda and ANSWERS["include_r"] == "yes",
+        "runtime.txt": conda and ANSWERS["include_r"] == "yes",
+        "LICENSE": ANSWERS["license"] != "none",
+        ".github/CODEOWNERS": bool(ANSWERS["codeowners"].strip()),
+    }
+    return [name for name in wanted if not wanted[name]]
 
 
 def git(*words: str) -> str:
@@ -46,12 +54,13 @@ def checked_out() -> str:
 
 
 def find_commit() -> str:
-    commit = COMMIT if COMMIT != "auto" else baked() or checked_out()
+    answer = ANSWERS["hubtool_commit"]
+    commit = answer if answer != "auto" else baked() or checked_out()
     if re.fullmatch("[0-9a-f]{40}", commit):
         return commit
     sys.exit(
         "error: hubtool_commit: 'auto': cannot tell which commit this template is from; "
-        "answer with the 40 hexadecimal digits of a commit of {{ cookiecutter._hubtool_repository }}"
+        f"answer with the 40 hexadecimal digits of a commit of {ANSWERS['_hubtool_repository']}"
     )
 
 
@@ -62,6 +71,5 @@ def pin(commit: str) -> None:
 
 if __name__ == "__main__":
     pin(find_commit())
-    for name, unwanted in UNWANTED.items():
-        if unwanted:
-            Path(name).unlink()
+    for name in unwanted():
+        Path(name).unlink()

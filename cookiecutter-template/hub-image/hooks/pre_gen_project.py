@@ -22,6 +22,7 @@ GITHUB_REPOSITORY = LOGIN + r"/[A-Za-z0-9._-]{1,100}"
 OWNER = rf"@{LOGIN}(?:/[A-Za-z0-9._-]+)?|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]+"
 PLAIN_PATH = r"[A-Za-z0-9 ._~/+-]+"
 URL = rf"(?:https|ssh|file)://(?:[A-Za-z0-9._-]+@)?(?:{HOST})?/{PLAIN_PATH}"
+LOCAL_PATH = r"/[^\"\\{}]*"
 SCP = rf"[A-Za-z0-9._-]+@{HOST}:{PLAIN_PATH}"
 
 
@@ -62,7 +63,7 @@ def registry(text: str) -> str | None:
 
 
 def deployment_repository(text: str) -> str | None:
-    if text == "none" or any(re.fullmatch(form, text) for form in (GITHUB_REPOSITORY, URL, SCP, f"/{PLAIN_PATH}")):
+    if text == "none" or any(re.fullmatch(form, text) for form in (GITHUB_REPOSITORY, URL, SCP, LOCAL_PATH)):
         return None
     if re.match(r"[a-z]+://[^/]*:[^/]*@", text):
         return "leave the password out of the URL; for example my-org/my-org-hubs"
