@@ -54,7 +54,8 @@ def credentials_in_files(files: ImageFiles) -> list[Finding]:
 
 
 def _gone(place: str, files: ImageFiles) -> bool:
-    return place not in files.visible
+    """Whether a container sees nothing at PLACE; a layer may hold files and not the folder that they are in."""
+    return place not in files.visible and not any(path.startswith(place + "/") for path in files.visible)
 
 
 def _judge(entry: Entry, files: ImageFiles) -> tuple[str | None, str]:
@@ -70,16 +71,16 @@ def _judge(entry: Entry, files: ImageFiles) -> tuple[str | None, str]:
 def credential(path: str, size: int, read: Reader) -> str | None:
     """What credential the file at PATH of SIZE bytes is, or None; READ gives its first bytes."""
     name = path.rpartition("/")[2]
-    for pattern, what in BY_NAME.items():
-        if _matches(path, pattern):
-            return what
+    for named, kind in BY_NAME.items():
+        if _matches(path, named):
+            return kind
     if size > SMALL:
         return None
     for pattern, (what, holds) in BY_CONTENT.items():
         if _matches(path, pattern) and holds(read(SMALL)):
             return what
-    if name.endswith(".json"):
-        return _cloud_key(read(SMALL))
+    if name.endswith(".json") and (cloud := _cloud_key(read(SMALL))):
+        return cloud
     return "a private key" if _is_private_key(path, name, read) else None
 
 

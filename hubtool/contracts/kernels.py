@@ -32,6 +32,7 @@ SUMS: Mapping[str, str] = {
     "xonsh": "print(6*7)",
 }
 ANSWER = "42"
+PATIENCE = 4.0
 
 
 class KernelError(Exception):
@@ -71,19 +72,32 @@ def _reason(answer: httpx.Response) -> str:
 
 
 def _run(http: httpx.Client, token: str, kernel: str, code: str, deadline: float) -> str:
-    base = str(http.base_url).replace("http", "ws", 1).rstrip("/")
     session = uuid.uuid4().hex
-    with connect(
-        f"{base}/api/kernels/{kernel}/channels?session_id={session}",
-        additional_headers={"Authorization": f"token {token}"},
-        open_timeout=_left(deadline),
-        close_timeout=2,
-        max_size=2**24,
-        proxy=None,
-    ) as socket:
+    with _connected(http, token, kernel, session, deadline) as socket:
         request = _request(session, code)
         socket.send(json.dumps(request))
         return _collect(socket, request["header"]["msg_id"], deadline)
+
+
+def _connected(http: httpx.Client, token: str, kernel: str, session: str, deadline: float) -> ClientConnection:
+    """A WebSocket to the kernel. The server opens it once the kernel answers; one that dies never does."""
+    base = str(http.base_url).replace("http", "ws", 1).rstrip("/")
+    while True:
+        try:
+            return connect(
+                f"{base}/api/kernels/{kernel}/channels?session_id={session}",
+                additional_headers={"Authorization": f"token {token}"},
+                open_timeout=min(PATIENCE, _left(deadline)),
+                close_timeout=2,
+                max_size=2**24,
+                proxy=None,
+            )
+        except TimeoutError:
+            if time.monotonic() >= deadline:
+                raise KernelError("does not answer in time") from None
+            model = http.get(f"api/kernels/{kernel}")
+            if model.status_code == 404 or model.json().get("execution_state") == "dead":
+                raise KernelError("dies when it is started") from None
 
 
 def _left(deadline: float) -> float:

@@ -1,0 +1,102 @@
+"""Images that keep the jupyterhub contract, and images that break one promise of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import uv
+
+from hubtool.contracts import Settings, TestReport
+from hubtool.contracts.runner import run_checks
+from hubtool.engines import Engine, EngineBuild, get_engine
+
+PACKAGES = "jupyterhub jupyter-server ipykernel nbconvert"
+GOOD = """\
+FROM {base}
+RUN useradd --create-home --uid 1000 --shell /bin/bash jovyan && install -d -o jovyan /srv/repo
+COPY uv ca.crt /tmp/uv/
+RUN export SSL_CERT_FILE=/tmp/uv/ca.crt UV_NO_CACHE=1 && /tmp/uv/uv venv -q --python python3 /srv/venv \\
+ && /tmp/uv/uv pip install -q --compile-bytecode --python /srv/venv/bin/python pip {packages}
+ENV PATH=/srv/venv/bin:/usr/local/bin:/usr/bin:/bin
+USER jovyan
+WORKDIR /srv/repo
+"""
+
+BuildImage = Callable[..., str]
+RunContract = Callable[..., TestReport]
+
+
+@pytest.fixture(scope="session")
+def engine(docker_host: str) -> Engine:
+    return get_engine("docker")
+
+
+@pytest.fixture(scope="session")
+def build_image(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BuildImage]:
+    """Builds an image of a Dockerfile, with the files given beside it; removed at the end unless kept."""
+    made = []
+
+    def build(name: str, dockerfile: str, *files: Path, keep: bool = False) -> str:
+        tag = f"hubtool-test-{name}:1"
+        context = tmp_path_factory.mktemp("context")
+        (context / "Dockerfile").write_text(dockerfile)
+        for file in files:
+            shutil.copy(file, context / file.name)
+        if not keep:
+            made.append(tag)
+        for _ in engine.build(EngineBuild(tag=tag, context=context, network="host")):
+            pass
+        return tag
+
+    yield build
+    for tag in made:
+        engine.remove_image(tag)
+
+
+@pytest.fixture(scope="session")
+def good_image(
+    base_image: str, build_image: BuildImage, ca_bundle: Path | None, tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """An image that keeps every promise; the daemon keeps it for the next run."""
+    certificates = tmp_path_factory.mktemp("ca") / "ca.crt"
+    shutil.copyfile(ca_bundle or Path("/etc/ssl/certs/ca-certificates.crt"), certificates)
+    dockerfile = GOOD.format(base=base_image, packages=PACKAGES)
+    return build_image("hub", dockerfile, Path(uv.find_uv_bin()), certificates, keep=True)
+
+
+@pytest.fixture(scope="session")
+def run_contract(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> RunContract:
+    """Runs the jupyterhub contract, or what the settings say, against an image that the engine holds."""
+
+    def run(tag: str, **settings: object) -> TestReport:
+        held = engine.inspect(tag)
+        assert held is not None
+        said = {"contract": "jupyterhub", "log_folder": str(tmp_path_factory.mktemp("logs")), **settings}
+        chosen = Settings(engine=engine.name, image=held.id, name=tag.partition(":")[0], **said)  # type: ignore[arg-type]
+        results, seconds = run_checks(engine, chosen, lambda _: None)
+        return TestReport(chosen.name, tag, held.id, chosen.contract, results, seconds)
+
+    return run
+
+
+@pytest.fixture
+def no_leftovers(engine: Engine) -> Iterator[None]:
+    """Fails a test that leaves a container or a volume behind."""
+    before = leftovers()
+    yield
+    assert leftovers() == before
+
+
+def leftovers() -> set[str]:
+    """The containers that hubtool started, and the volumes, that the daemon has."""
+    import docker
+
+    client = docker.from_env()
+    try:
+        containers = client.containers.list(all=True, filters={"label": "hubtool.run"})
+        return {str(found.id) for found in [*containers, *client.volumes.list()]}
+    finally:
+        client.close()
