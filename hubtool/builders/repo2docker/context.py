@@ -76,6 +76,7 @@ class Context:
         stream = tempfile.TemporaryFile(prefix="hubtool-context-")  # noqa: SIM115 - the caller closes it
         try:
             with tarfile.open(fileobj=stream, mode="w") as tar:
+                tar.addfile(_first())
                 for entry in self.entries:
                     _add(tar, entry, uid)
         except BaseException:
@@ -109,6 +110,14 @@ def _kind(entry: Entry) -> tuple[bytes, bytes | Path]:
 def _hash_file(path: Path) -> bytes:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
+
+
+def _first() -> tarfile.TarInfo:
+    """The context's own folder: the docker program takes standard input for a tar only if a whole entry stands in
+    its first 512 bytes, and an entry with a long name or a fraction of a second does not."""
+    info = tarfile.TarInfo(".")
+    info.type, info.mode = tarfile.DIRTYPE, 0o755
+    return info
 
 
 def _add(tar: tarfile.TarFile, entry: Entry, uid: int) -> None:
