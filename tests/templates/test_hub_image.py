@@ -192,6 +192,8 @@ def copied_into_the_image(root: Path, monkeypatch: pytest.MonkeyPatch) -> set[st
 PLANTED = [
     "$HOME/.docker/config.json",
     "sub/$HOME/.docker/config.json",
+    "$HOME/token",
+    "sub/$HOME/token",
     ".docker/config.json",
     "gha-creds-0123456789abcdef.json",
     "sub/gha-creds-0123456789abcdef.json",
