@@ -19,6 +19,8 @@ PUBLIC_HOSTS = re.compile(r"(?<![\w.-])(?:conda\.anaconda\.org|anaconda\.org|mic
 _MICROMAMBA = re.compile(r'^URL="https://anaconda\.org/.*"$', re.MULTILINE)
 _CONDARC = re.compile(r"^cat <<EOT >> \$\{CONDA_DIR\}/\.condarc\n(?P<text>.*?)^EOT$", re.MULTILINE | re.DOTALL)
 _COPY = ".hubtool-environment.yml"
+ENVIRONMENT = "/tmp/hubtool-environment.yml"
+ENVIRONMENT_IN_CONTEXT = ".hubtool-environment.yml"
 FORGET = f"sh {FOLDER}/forget.sh"
 
 
@@ -123,8 +125,15 @@ def env_script(script: str, path: str, *, keep: bool) -> str:
         return script.rstrip() + end
     copy = str(Path(path).with_name(_COPY))
     body = script.strip("\n").rstrip().replace(f'--file "{path}"', f'--file "{copy}"')
-    start = f"                cp {FOLDER}/environment.yml {copy} && \\\n"
-    return f"{start}{body} && \\\n                rm {copy}{end}"
+    start = f"                cp {ENVIRONMENT} {copy} && \\\n"
+    return f"{start}{body} && \\\n                rm {copy} {ENVIRONMENT}{end}"
+
+
+def copy_environment(dockerfile: str, uid: str) -> str:
+    """DOCKERFILE with the mirror's environment.yml copied in just before the step that reads it, so that a
+    change of it does not build anew what stands before."""
+    step = f"RUN cp {ENVIRONMENT} "
+    return dockerfile.replace(step, f"COPY --chown={uid}:{uid} {ENVIRONMENT_IN_CONTEXT} {ENVIRONMENT}\n{step}")
 
 
 def check_script(text: str, name: str) -> None:

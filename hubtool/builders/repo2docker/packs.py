@@ -75,7 +75,7 @@ class HandsOver(_Pack):  # type: ignore[misc]
         text = self.render(build_args)
         context = self.context(text)
         for name, data in self.site_files().items():
-            context.add(f"{CONTEXT_FOLDER}/{name}", data, 0o644)
+            context.add(name, data, 0o644)
         client.prepared = Prepared(text, context, dict(build_args), self.outer_labels())
         return iter(())
 
@@ -97,7 +97,9 @@ class HandsOver(_Pack):  # type: ignore[misc]
         return read_ignore_files(Path(self.binder_path(name)) for name in IGNORE_FILES)
 
     def site_files(self) -> dict[str, bytes]:
-        return self.setting.site.files() if self.setting.site else {}
+        """Further files of the context, by name: each line of a Dockerfile copies what only it depends on."""
+        files = self.setting.site.files() if self.setting.site else {}
+        return {f"{CONTEXT_FOLDER}/{name}": data for name, data in files.items()}
 
     def outer_labels(self) -> Mapping[str, str]:
         """Labels that the Dockerfile itself does not set."""
@@ -123,7 +125,7 @@ class HandsOverDockerfile(HandsOver):
         context = Context(dockerfile=str(self.binder_path(self.dockerfile)))
         context.add_repository(Path.cwd(), "", self._ignored_by_docker())
         if self.setting.site:
-            context.dockerfile = f"{CONTEXT_FOLDER}/Dockerfile"
+            context.dockerfile = site.CONTEXT_DOCKERFILE
         elif not any(entry.name == context.dockerfile for entry in context.entries):
             context.add(context.dockerfile, Path.cwd() / context.dockerfile)
         return context
@@ -137,8 +139,9 @@ class HandsOverDockerfile(HandsOver):
         if not files:
             return {}
         # The repository's Dockerfile may copy its whole context, these files included.
-        leave = files["leave.sh"] + site.REMOVE_CONTEXT_COPY.encode()
-        return {**files, "leave.sh": leave, "Dockerfile": self.render().encode()}
+        leave = f"{CONTEXT_FOLDER}/leave.sh"
+        changed = {leave: files[leave] + site.REMOVE_CONTEXT_COPY.encode()}
+        return {**files, **changed, site.CONTEXT_DOCKERFILE: self.render().encode()}
 
     def outer_labels(self) -> Mapping[str, str]:
         return {key: str(value) for key, value in self.get_labels().items()}
@@ -183,15 +186,21 @@ class CondaFromMirror(_Pack):  # type: ignore[misc]
             for user, script in super().get_env_scripts()
         ]
 
+    def render(self, build_args: Mapping[str, str] | None = None) -> str:
+        uid = str((build_args or {}).get("NB_UID", base_pack.DEFAULT_NB_UID))
+        return conda_site.copy_environment(super().render(build_args), uid)
+
     def site_files(self) -> dict[str, bytes]:
         files: dict[str, bytes] = super().site_files()
         script = Path(conda_pack.HERE) / "install-base-env.bash"
         _, after, before = conda_site.install_script(script.read_text(), self._channel, keep=self._keep)
-        files |= {"condarc": after.encode(), "condarc.public": before.encode()}
-        files["forget.sh"] = conda_site.forget_script(self._channel).encode()
+        files[f"{CONTEXT_FOLDER}/condarc"] = after.encode()
+        files[f"{CONTEXT_FOLDER}/condarc.public"] = before.encode()
+        files[f"{CONTEXT_FOLDER}/forget.sh"] = conda_site.forget_script(self._channel).encode()
         if self.environment_yaml_path:
             path = Path(self.environment_yaml_path)
-            files["environment.yml"] = conda_site.environment(path.read_bytes(), self._channel, path)
+            made = conda_site.environment(path.read_bytes(), self._channel, path)
+            files[conda_site.ENVIRONMENT_IN_CONTEXT] = made
         return files
 
 

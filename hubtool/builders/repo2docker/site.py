@@ -15,6 +15,7 @@ from hubtool.builders.repo2docker.dockerfile import SCRATCH, Stage, extend
 from hubtool.config import Site
 
 CONTEXT_FOLDER = ".hubtool-site"
+CONTEXT_DOCKERFILE = ".hubtool-Dockerfile"
 FOLDER = "/usr/local/share/hubtool-site"
 BUNDLE = f"{FOLDER}/ca-bundle.pem"
 # Who reads which: OpenSSL and uv; requests; pip; curl and R; Node.js; git; conda; mamba; nix; Julia; cargo; AWS.
@@ -208,6 +209,6 @@ printf '[global]\\nindex-url = @URL@\\n' > /etc/pip.conf
 
 REMOVE_CONTEXT_COPY = f"""
 if command -v find > /dev/null; then
-  find / -xdev -type d -name '{CONTEXT_FOLDER}' -prune -exec rm -rf {{}} +
+  find / -xdev \\( -name '{CONTEXT_FOLDER}' -o -name '{CONTEXT_DOCKERFILE}' \\) -prune -exec rm -rf {{}} +
 fi
 """
