@@ -85,6 +85,8 @@ class RegistryClient:
     def get_blob(self, digest: str) -> bytes:
         """A small blob, like an image's config, its digest checked."""
         answer = self.session.request("GET", self.session.url(f"blobs/{digest}"))
+        if answer.status == 404:
+            raise RegistryError(f"{self.session.wire.host} does not have the blob {digest}", status=404)
         if answer.status != 200:
             self.session.fail(answer)
         if _sha256(answer.body) != digest:

@@ -104,7 +104,7 @@ def _request_type() -> type[Any]:
             **_: Any,
         ) -> Any:
             if url.startswith(_RESOURCE_MANAGER):
-                return _Response(404, {}, b"")  # it asks for the project's id, which nothing here needs
+                return _Response(404, {}, b"{}")  # it asks for the project's id, which nothing here needs
             secure = url.startswith("https://")
             try:
                 with httpx.Client(verify=tls_context(""), trust_env=secure, timeout=timeout or _SECONDS) as client:
