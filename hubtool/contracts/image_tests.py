@@ -7,12 +7,13 @@ are put aside of the image's own packages. A notebook passes when it runs to its
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -26,8 +27,10 @@ from hubtool.process import Completed, ProcessError
 
 FOLDER = "image-tests"
 ASIDE = "/tmp/hubtool-image-tests"
-# pytest and what it imports: pure Python, so hubtool's own serve in any image.
-PYTEST_MODULES = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments")
+# pytest and what it needs: pure Python, so hubtool's own serve in any image. The last three only in an older Python.
+PYTEST = ("pytest", "pluggy", "iniconfig", "packaging", "pygments", "exceptiongroup", "tomli", "typing_extensions")
+PYTEST_OPTIONS = ("-p", "no:cacheprovider", "--continue-on-collection-errors")
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 SECONDS = 3600
 LAST_LINES = 15
 KEEP_RUNNING = ("sleep", str(2 * SECONDS))
@@ -78,6 +81,7 @@ class Inside:
         self._settings = settings
         self._entrypoint = list(image.config.get("Entrypoint") or ())
         self._repo_dir = settings.repo_dir or str(image.config.get("WorkingDir") or "/")
+        self._found: dict[str, bool] = {}
         self._log = container_logs(Path(settings.log_folder), settings.name, FOLDER)
         self._log.write_text("", encoding="utf-8")
 
@@ -96,7 +100,7 @@ class Inside:
             done = self._python("-m", "pip", "install", "--quiet", "--no-cache-dir", *self._site(), *target)
             if done.returncode != 0:
                 pytest.fail(f"{FOLDER}/requirements.txt can't be installed: {self._last(done)}")
-        if self._python("-c", "import pytest").returncode != 0:
+        if not self._has("pytest"):
             with tempfile.TemporaryDirectory() as place:
                 copy_pytest(Path(place))
                 self._container.copy_in(Path(place), f"{ASIDE}/pytest")
@@ -115,7 +119,7 @@ class Inside:
         """Run the pytest files; each test is a result."""
         report = f"{ASIDE}-junit.xml"
         begin = time.monotonic()
-        done = self._python("-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={report}", f"{FOLDER}/")
+        done = self._python("-m", "pytest", *PYTEST_OPTIONS, f"--junitxml={report}", f"{FOLDER}/")
         cases = read_junit(self._container.exec(["cat", report], timeout=60).stdout)
         for case in cases:
             emit(self._result(case))
@@ -128,7 +132,7 @@ class Inside:
     def run_notebook(self, notebook: PurePosixPath) -> None:
         """Run a notebook to its end; an error in a cell fails it."""
         name = f"{FOLDER}/{notebook}"
-        if self._python("-c", "import nbconvert").returncode != 0:
+        if not self._has("nbconvert"):
             emit(self._result(Case(name, "", "skipped", 0.0, "the image has no nbconvert to run notebooks with")))
             return
         begin = time.monotonic()
@@ -136,6 +140,13 @@ class Inside:
         done = self._python("-m", "nbconvert", *options, name)
         message = "" if done.returncode == 0 else self._last(done)
         emit(self._result(Case(name, "", "failed" if message else "passed", time.monotonic() - begin, message)))
+
+    def _has(self, module: str) -> bool:
+        """Whether the image's Python finds MODULE; asked once."""
+        if module not in self._found:
+            code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"
+            self._found[module] = self._python("-c", code).returncode == 0
+        return self._found[module]
 
     def _result(self, case: Case) -> Result:
         mend = f"see {self._log}" if case.outcome == "failed" else ""
@@ -162,15 +173,19 @@ class Inside:
             log.write(f"$ {' '.join(argv)}\n{done.stdout}{done.stderr}(code {done.returncode})\n\n")
 
     def _last(self, done: Completed) -> str:
-        lines = [line for line in f"{done.stdout}\n{done.stderr}".splitlines() if line.strip()]
+        text = COLOURS.sub("", f"{done.stdout}\n{done.stderr}")
+        lines = [line for line in text.splitlines() if line.strip()]
         return "\n".join(lines[-LAST_LINES:]) or f"ended with code {done.returncode}"
 
 
 def copy_pytest(target: Path) -> None:
-    """Copy hubtool's own pytest, and what it imports, to TARGET."""
-    for module in PYTEST_MODULES:
-        spec = find_spec(module)
-        if spec is not None and spec.origin is not None:
-            shutil.copytree(
-                Path(spec.origin).parent, target / module, ignore=shutil.ignore_patterns("__pycache__", "*.so")
-            )
+    """Copy hubtool's own pytest, and what it needs, to TARGET."""
+    for name in PYTEST:
+        try:
+            files = distribution(name).files or ()
+        except PackageNotFoundError:
+            continue
+        for file in files:
+            if ".." not in file.parts and file.suffix not in (".pyc", ".so"):
+                (target / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file.locate(), target / file)
