@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from hubtool.errors import HubtoolError
+from hubtool.pins.choose import choose
+from hubtool.pins.edit import move_pins
+from hubtool.pins.find import find_pins
+from hubtool.pins.text import Unreadable
+from hubtool.reference import ImageReference
+
+CASES = Path(__file__).parent / "cases"
+OLD, NEW = "sha256:" + "0" * 64, "sha256:" + "f" * 64
+
+
+@dataclass(frozen=True)
+class Case:
+    title: str
+    image: str
+    tag: str
+    from_tag: str | None
+    all_tags: bool
+    before: str
+    rest: str
+
+    def __str__(self) -> str:
+        return self.title.replace(" ", "-")
+
+
+def read_cases(name: str) -> list[Case]:
+    cases = []
+    for block in re.split(r"(?m)^#### ", (CASES / name).read_text(encoding="utf-8"))[1:]:
+        head, _, text = block.partition("\n")
+        title, command, *error = head.split(" :: ")
+        image, tag, *options = command.split()
+        before, _, after = text.partition("----\n")
+        from_tag = options[1] if options[:1] == ["--from"] else None
+        rest = error[0] if error else after
+        cases.append(Case(title, image, tag, from_tag, options == ["--all-tags"], before, rest))
+    return cases
+
+
+def move(data: bytes, image: str, tag: str, *, from_tag: str | None = None, all_tags: bool = False) -> bytes:
+    pins = find_pins(data, "a/values.yaml")
+    choice = choose(pins, ImageReference.parse(image), tag, from_tag=from_tag, all_tags=all_tags)
+    return move_pins(data, choice.moving, tag)
+
+
+@pytest.mark.parametrize("case", read_cases("moves.txt"), ids=str)
+@pytest.mark.parametrize("variation", ["as it is", "CRLF", "BOM", "no final line end"])
+def test_exactly_the_tags_bytes_change(case: Case, variation: str) -> None:
+    before, after = case.before.encode(), case.rest.encode()
+    if variation == "CRLF":
+        before, after = before.replace(b"\n", b"\r\n"), after.replace(b"\n", b"\r\n")
+    elif variation == "BOM":
+        before, after = b"\xef\xbb\xbf" + before, b"\xef\xbb\xbf" + after
+    elif variation == "no final line end":
+        before, after = before.rstrip(b"\n"), after.rstrip(b"\n")
+    assert move(before, case.image, case.tag, from_tag=case.from_tag, all_tags=case.all_tags) == after
+
+
+@pytest.mark.parametrize("case", read_cases("refusals.txt"), ids=str)
+def test_what_can_not_be_moved_is_refused_with_the_reason(case: Case) -> None:
+    with pytest.raises((HubtoolError, Unreadable), match=f"(?s){case.rest}"):
+        move(case.before.encode(), case.image, case.tag, from_tag=case.from_tag, all_tags=case.all_tags)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (f"image: r/i:T@{OLD}\n", f"image: r/i:456@{NEW}\n"),
+        (f"image: {{name: r/i, tag: T@{OLD}}}\n", f"image: {{name: r/i, tag: 456@{NEW}}}\n"),
+        (
+            f"image:\n  repository: r/i\n  digest: {OLD}\n  tag: T\n",
+            f'image:\n  repository: r/i\n  digest: {NEW}\n  tag: "456"\n',
+        ),
+        ("image: r/i:T\n", "image: r/i:456\n"),
+    ],
+)
+def test_a_digest_moves_with_its_tag(before: str, after: str) -> None:
+    data = before.encode()
+    assert move_pins(data, find_pins(data, "f.yaml"), "456", NEW) == after.encode()
+
+
+def test_a_tag_that_was_pushed_again_moves_its_digest_alone() -> None:
+    data = f"image: r/i:T@{OLD}\n".encode()
+    pins = find_pins(data, "f.yaml")
+    assert choose(pins, ImageReference.parse("r/i"), "T", digest=OLD).moving == ()
+    choice = choose(pins, ImageReference.parse("r/i"), "T", digest=NEW)
+    assert move_pins(data, choice.moving, "T", NEW) == f"image: r/i:T@{NEW}\n".encode()
+
+
+def test_at_the_tag_already_there_is_nothing_to_move() -> None:
+    data = b"image: r/i:T\n"
+    choice = choose(find_pins(data, "f.yaml"), ImageReference.parse("r/i"), "T")
+    assert (choice.moving, len(choice.there)) == ((), 1)
+    assert move_pins(data, choice.there, "T") == data
+
+
+def test_moved_once_with_from_there_is_nothing_left_to_move() -> None:
+    data = b"a:\n  image: r/i:T1\nb:\n  image: r/i:T3\n"
+    choice = choose(find_pins(data, "f.yaml"), ImageReference.parse("r/i"), "T3", from_tag="T2")
+    assert choice.moving == ()
+    assert [pin.tag for pin in choice.left] == ["T1"]
+
+
+def test_pins_of_another_version_of_the_file_are_refused() -> None:
+    pins = find_pins(b"image: r/i:T\n", "f.yaml")
+    with pytest.raises(HubtoolError, match="changed while hubtool read it"):
+        move_pins(b"# more\nimage: r/i:T\n", pins, "U")
+
+
+def test_a_pin_that_is_not_editable_is_refused_even_when_asked_for() -> None:
+    data = b"image: r/i\n"
+    with pytest.raises(HubtoolError, match="has no tag"):
+        move_pins(data, find_pins(data, "f.yaml"), "U")
+
+
+def test_a_position_outside_any_value_is_caught_by_the_proof() -> None:
+    data = b"# T\nimage: {name: r/i, tag: T}\n"
+    pin = find_pins(data, "f.yaml")[0]
+    assert pin.tag_span is not None
+    with pytest.raises(HubtoolError, match="where no value stands"):
+        move_pins(data, [replace(pin, tag_span=replace(pin.tag_span, start=2, end=3))], "U")
