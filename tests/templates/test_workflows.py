@@ -169,21 +169,28 @@ def test_the_version_beside_the_commit_is_hubtool_s() -> None:
     assert context["_hubtool_version"] == __version__
 
 
-def test_hubtool_has_every_option_that_workflows_use(workflows: list[Path]) -> None:
+def commands(text: str) -> set[tuple[str, str]]:
+    """Every verb and option of a `hubtool …` command line in TEXT."""
+    found = set()
+    for verb, rest in re.findall(r"(?:^|`|&& )\s*hubtool ([a-z]+)\b([^`#&\n]*)", text, re.MULTILINE):
+        found |= {(verb, option) for option in re.findall(r"(?<=[\s+])--[a-z-]+", rest) or [""]}
+    return found
+
+
+def test_hubtool_has_every_verb_and_option_that_repositories_use(
+    workflows: list[Path], repositories: dict[str, Path]
+) -> None:
     import typer
 
     from hubtool.main import app
 
-    commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    seen = set()
-    for file in workflows:
-        for step in steps(file):
-            for verb, rest in re.findall(r"^\s*hubtool (\w+)(.*)$", step.get("run", ""), re.MULTILINE):
-                known = {option for param in commands[verb].params for option in param.opts}
-                for option in re.findall(r"(?<=[\s+])--[a-z-]+", rest):
-                    assert option in known, f"{file}: hubtool {verb} {option}"
-                    seen.add(f"{verb} {option}")
-    assert {"push --check", "build --cache", "build --cache-write", "test --junit"} <= seen
+    verbs: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    known = {(verb, option) for verb in verbs for param in verbs[verb].params for option in ["", *param.opts]}
+    scripts = "\n".join(step["run"] for file in workflows for step in steps(file) if "run" in step)
+    pages = "\n".join(page.read_text() for root in repositories.values() for page in root.glob("*.md"))
+    used = commands(scripts) | commands(pages)
+    assert used <= known
+    assert {("push", "--check"), ("build", "--cache-write"), ("test", "--junit"), ("build", "--engine")} <= used
 
 
 def git(root: Path, *words: str) -> str:
