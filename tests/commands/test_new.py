@@ -121,7 +121,7 @@ def test_a_good_answer_is_taken(tmp_path: Path, setting: str) -> None:
         ("repository_name=a/b/c", "like base-user-image"),
         ("repository_name=..", "like base-user-image"),
         ("repository_name=", "like base-user-image"),
-        ("repository_name=yes", "like base-user-image"),
+        ("repository_name=yes", "YAML does not read this word as a name"),
         ("repository_name=123", "starts with a letter"),
         ("repository_name=" + "a" * 101, "aaa...': a name is"),
         ("repository_name=x\ny", "control character"),

@@ -98,6 +98,12 @@ def test_the_schema_that_editors_read_is_the_one_of_hubtool(repositories: dict[s
     assert first == f"# yaml-language-server: $schema={config.SCHEMA_ID}"
 
 
+def test_codeowners_names_those_who_were_answered(repositories: dict[str, Path]) -> None:
+    assert (
+        repositories["conda-r-everything"] / ".github" / "CODEOWNERS"
+    ).read_text() == "* @my-org/image-team @octocat\n"
+
+
 def test_environment_yml_pins_python_and_a_jupyterhub(repositories: dict[str, Path]) -> None:
     read = yaml.safe_load((repositories["no-hub-quay"] / "environment.yml").read_text())
     assert read["channels"] == ["conda-forge"]

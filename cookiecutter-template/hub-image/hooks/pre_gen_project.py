@@ -27,7 +27,9 @@ SCP = rf"[A-Za-z0-9._-]+@{HOST}:{PLAIN_PATH}"
 
 
 def repository_name(text: str) -> str | None:
-    if re.fullmatch(NAME, text) and text not in YAML_WORDS and len(text) <= 100:
+    if text in YAML_WORDS:
+        return "YAML does not read this word as a name; choose one like base-user-image"
+    if re.fullmatch(NAME, text) and len(text) <= 100:
         return None
     return "a name is lower-case letters and digits, joined by '-', '.' or '_', and starts with a letter, like base-user-image"
 
