@@ -35,8 +35,8 @@ _NAMED_BY_HASH = re.compile(r"(?:blobs/sha256/)?([0-9a-f]{64})(?:\.json)?\Z")
 class Slice(io.RawIOBase):
     """A part of an open file, seekable; several may read one file at once, from several threads."""
 
-    def __init__(self, handle: int, offset: int, size: int) -> None:
-        self._handle = handle
+    def __init__(self, file: IO[bytes], offset: int, size: int) -> None:
+        self._file = file
         self._offset = offset
         self._size = size
         self._at = 0
@@ -59,15 +59,15 @@ class Slice(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         wanted = min(len(buffer), max(0, self._size - self._at))
-        data = os.pread(self._handle, wanted, self._offset + self._at)
+        data = os.pread(self._file.fileno(), wanted, self._offset + self._at)
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
 
 
-def open_slice(handle: int, offset: int, size: int) -> BinaryIO:
-    """A buffered reader of SIZE bytes from OFFSET on."""
-    return io.BufferedReader(Slice(handle, offset, size), PIECE)
+def open_slice(file: IO[bytes], offset: int, size: int) -> BinaryIO:
+    """A buffered reader of SIZE bytes of FILE from OFFSET on; good until FILE is closed."""
+    return io.BufferedReader(Slice(file, offset, size), PIECE)
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,12 @@ class ArchiveLayer:
     size: int
     compression: Compression
     digest: str | None
-    _handle: int
+    _file: IO[bytes]
     _offset: int
 
     def open(self) -> BinaryIO:
         """The stored bytes, as a new seekable reader; good until the archive is closed."""
-        return open_slice(self._handle, self._offset, self.size)
+        return open_slice(self._file, self._offset, self.size)
 
     def open_tar(self) -> IO[bytes]:
         """The uncompressed tar, as a new seekable reader; a compressed layer goes through a temporary file.
@@ -186,11 +186,10 @@ class Archive:
         if not isinstance(name, str) or not isinstance(diff_id, str) or not _DIGEST.match(diff_id):
             raise _Bad("a layer without name or digest")
         member = self._resolve(name)
-        handle = self._file.fileno()
-        start = os.pread(handle, 4, member.offset_data) if member.size >= 4 else b""
+        start = os.pread(self._file.fileno(), 4, member.offset_data) if member.size >= 4 else b""
         named = re.fullmatch(r"blobs/sha256/([0-9a-f]{64})", posixpath.normpath(member.name))
         digest = f"sha256:{named[1]}" if named else None
-        return ArchiveLayer(diff_id, member.size, compression_of(start), digest, handle, member.offset_data)
+        return ArchiveLayer(diff_id, member.size, compression_of(start), digest, self._file, member.offset_data)
 
     def _resolve(self, name: str) -> tarfile.TarInfo:
         """The file called NAME; old engines store a layer that is there already as a link to it."""

@@ -67,8 +67,7 @@ def pack_layer(layer: ArchiveLayer, folder: Path, advance: Callable[[int], None]
     except BaseException:
         spool.close()
         raise
-    handle = spool.fileno()
-    return PackedLayer(layer.diff_id, digest, size, LAYER_TYPES["gzip"], lambda: open_slice(handle, 0, size), spool)
+    return PackedLayer(layer.diff_id, digest, size, LAYER_TYPES["gzip"], lambda: open_slice(spool, 0, size), spool)
 
 
 def _compress(layer: ArchiveLayer, spool: IO[bytes], advance: Callable[[int], None]) -> tuple[str, int]:
