@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from hubtool.builders.repo2docker.dockerfile import Stage, base_image, extend, stages
+
+HARD = """\
+# syntax=docker/dockerfile:1
+ARG BASE=ubuntu
+from --platform=$BUILDPLATFORM golang:1 as Build
+USER nobody
+RUN echo "one \\
+FROM not-a-stage \\
+# a comment within
+USER not-a-user"
+RUN <<EOF
+FROM also-not
+USER neither
+EOF
+FROM build
+FROM scratch AS empty
+COPY --from=build /x /x
+FROM debian:12
+USER 1000:100
+"""
+
+
+def test_stages_are_found_among_continuations_heredocs_and_comments() -> None:
+    assert stages(HARD) == [
+        Stage("golang:1", "Build", "nobody"),
+        Stage("build", "", "nobody"),
+        Stage("scratch", "empty", ""),
+        Stage("debian:12", "", "1000:100"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "base"),
+    [
+        ("FROM ubuntu:24.04\n", "ubuntu:24.04"),
+        ("FROM a AS x\nFROM b AS y\nFROM x\n", "a"),
+        ("ARG V=1\nFROM ubuntu:$V\n", None),
+        ("FROM scratch\n", None),
+        ("FROM x AS x\n", "x"),
+        ("", None),
+        ("RUN true\n", None),
+    ],
+)
+def test_the_base_image_is_the_last_stages(text: str, base: str | None) -> None:
+    assert base_image(text) == base
+
+
+def test_lines_are_added_after_each_from_and_at_the_end() -> None:
+    made = extend(
+        HARD, lambda stage: f"START {stage.base} {stage.user}", lambda stage: f"END {stage.base} {stage.user}"
+    )
+    assert [line for line in made.splitlines() if line.startswith(("START", "END"))] == [
+        "START golang:1 ",
+        "START build nobody",
+        "START scratch ",
+        "START debian:12 ",
+        "END debian:12 1000:100",
+    ]
+    without = "".join(f"{line}\n" for line in made.splitlines() if not line.startswith(("START", "END")))
+    assert without == HARD
+
+
+def test_a_file_without_from_stays() -> None:
+    assert extend("RUN true\n", lambda stage: "x", lambda stage: "y") == "RUN true\n"
