@@ -281,6 +281,8 @@ def run() -> NoReturn:
         code = app(standalone_mode=False)
     except HubtoolError as error:
         _fail(error)
+    except OSError as error:  # the machine's doing: no space, no right to write, a file in a folder's place
+        _fail(HubtoolError(f"{error.filename or 'this machine'}: {error.strerror or error}"))
     except KeyboardInterrupt:
         print("\ninterrupted; run the same command again to go on", file=sys.stderr)
         sys.exit(INTERRUPTED)

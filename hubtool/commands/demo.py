@@ -107,9 +107,10 @@ def _carry(repository: Path, parts: Parts) -> str:
 
 
 def _show(bare: Path) -> None:
-    """The pull request as the local forge keeps it, and its diff."""
+    """The pull request as the local forge keeps it: branch, commit, text and diff."""
     repo = git.Repo(bare)
     for page in sorted((bare / "requests").glob("*.md")):
-        number = page.stem
-        console.result(f"\n== Pull request {number}\n{page.read_text()}")
-        console.result(repo.git.diff(deployment.BRANCH, f"refs/requests/{number}/head"))
+        head = f"refs/requests/{page.stem}/head"
+        console.result(f"\n== Pull request {page.stem}\n{page.read_text()}")
+        console.result(repo.git.log(head, "-1", "--stat", "--format=commit %H%n%an <%ae>%n%n%B"))
+        console.result("\n" + repo.git.diff(deployment.BRANCH, head))

@@ -47,7 +47,7 @@ def take_parts(stack: ExitStack, registry_data: Path, registry_port: int | None)
         _chose("packages", "conda (environment.yml)", "conda-forge answers")
     else:
         silent = " and ".join(name for name, answers in (("Docker Hub", hub), ("conda-forge", forge)) if not answers)
-        _chose("packages", "uv (uv.lock)", f"{silent} does not answer")
+        _chose("packages", "uv (uv.lock)", f"no answer from {silent}")
         environment = "uv"
         with console.step("base image: made from Debian packages, or loaded from the last run"):
             base = base_image(engine, cache_folder() / "base")
