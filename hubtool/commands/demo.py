@@ -76,21 +76,10 @@ def _make_image_repository(repository: Path, bare: Path, parts: Parts) -> None:
         "deployment_repository": str(bare),
         "deployment_branch": deployment.BRANCH,
         "environment": parts.environment,
-        **({"python_version": DEBIAN_PYTHON} if parts.base else {}),
+        **({"base_image": parts.base, "python_version": DEBIAN_PYTHON} if parts.base else {}),
     }
     new(repository, template="hub-image", settings=[f"{k}={v}" for k, v in answers.items()], no_input=True)
-    _set_base(repository / config.FILE_NAME, parts.base)
     deployment.commit_all(git.Repo.init(repository, initial_branch="main"), "A hub's image")
-
-
-def _set_base(file: Path, base: str | None) -> None:
-    if base is None:
-        return
-    text = file.read_text()
-    line = f"  {IMAGE}:\n"
-    if text.count(line) != 1:
-        raise HubtoolError(f"{file} has no line '{line.strip()}'")
-    file.write_text(text.replace(line, f"{line}    base: {base}  # made on this machine\n"))
 
 
 def _carry(repository: Path, parts: Parts) -> str:

@@ -105,6 +105,7 @@ def test_the_folder_can_be_read_by_others_as_the_umask_says(tmp_path: Path) -> N
         "deployment_branch=release/2026.1",
         "codeowners=@my-org/image-team,someone@example.org",
         "codeowners=",
+        "base_image=docker.io/library/buildpack-deps:24.04",
         "hub_name=0123456789",
     ],
 )
@@ -149,6 +150,8 @@ def test_a_good_answer_is_taken(tmp_path: Path, setting: str) -> None:
         ("promote_branch=staging", "the same as deployment_branch"),
         ("promote_branch=a b", "or none"),
         ("codeowners=someone", "@my-org/image-team"),
+        ("base_image=Base:1", "buildpack-deps:24.04"),
+        ("base_image=base:1; id", "buildpack-deps:24.04"),
         ("codeowners=@a @{{x}}", "@my-org/image-team"),
         ("environment=poetry", "not one of: conda, uv"),
         ("python_version=2.7", "not one of: 3.12"),

@@ -57,14 +57,13 @@ def generated(tmp_path: Path, hubtool: Hubtool, registry: LocalRegistry, base_im
         "registry": f"{registry.host}/user-images",
         "environment": "uv",
         "python_version": "3.11",
+        "base_image": base_image,
         "hub_name": "base",
         "deployment_repository": str(bare),
     }
     settings = [word for key, value in answers.items() for word in ("--set", f"{key}={value}")]
     done = hubtool("new", "--no-input", *settings, IMAGE, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    file = tmp_path / IMAGE / "hubtool.yaml"
-    file.write_text(file.read_text().replace(f"  {IMAGE}:\n", f"  {IMAGE}:\n    base: {base_image}\n"))
     return tmp_path / IMAGE
 
 

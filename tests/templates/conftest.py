@@ -40,6 +40,7 @@ COMBINATIONS: dict[str, dict[str, str]] = {
         "registry": "127.0.0.1:5000/user-images",
         "deployment_repository": "/srv/git/hubs of mine.git",
         "codeowners": "@octocat",
+        "base_image": "localhost/base:1.0",
     },
     "no-hub-quay": {"registry": "quay.io/my-org", "deployment_repository": "none", "python_version": "3.13"},
     "numbers-as-names": {

@@ -98,6 +98,11 @@ def test_the_schema_that_editors_read_is_the_one_of_hubtool(repositories: dict[s
     assert first == f"# yaml-language-server: $schema={config.SCHEMA_ID}"
 
 
+def test_a_base_image_is_named_only_where_one_was_answered(repositories: dict[str, Path]) -> None:
+    bases = {name: config.load(root, {}).images["base-user-image"].base for name, root in repositories.items()}
+    assert {name: base for name, base in bases.items() if base} == {"loopback-local-path": "localhost/base:1.0"}
+
+
 def test_codeowners_names_those_who_were_answered(repositories: dict[str, Path]) -> None:
     assert (
         repositories["conda-r-everything"] / ".github" / "CODEOWNERS"

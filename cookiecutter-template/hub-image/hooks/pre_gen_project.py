@@ -17,6 +17,7 @@ YAML_WORDS = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
 BRANCH = r"(?!.*(?:\.\.|//|\.lock$|\.lock/|/\.))[A-Za-z0-9_][A-Za-z0-9._/-]*(?<![./])"
 HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?::[0-9]{1,5})?"
 COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 LOGIN = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?"
 GITHUB_REPOSITORY = LOGIN + r"/[A-Za-z0-9._-]{1,100}"
 OWNER = rf"@{LOGIN}(?:/[A-Za-z0-9._-]+)?|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]+"
@@ -64,6 +65,12 @@ def registry(text: str) -> str | None:
     return None
 
 
+def base_image(text: str) -> str | None:
+    if text == "default" or re.fullmatch(rf"(?:{HOST}/)?{COMPONENT}(?:/{COMPONENT})*(?::{TAG})?(?:@sha256:[0-9a-f]{{64}})?", text):
+        return None
+    return "expected an image with its tag, like docker.io/library/buildpack-deps:24.04, or default"
+
+
 def deployment_repository(text: str) -> str | None:
     if text == "none" or any(re.fullmatch(form, text) for form in (GITHUB_REPOSITORY, URL, SCP, LOCAL_PATH)):
         return None
@@ -99,6 +106,7 @@ CHECKS = {
         organisation,
         hub_name,
         registry,
+        base_image,
         deployment_repository,
         deployment_branch,
         promote_branch,
