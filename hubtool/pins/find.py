@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 import yaml
 
 from hubtool.pins import Form, Pin, Span, shapes
+from hubtool.pins.lines import find_line_pins
 from hubtool.pins.scalars import NULL, STR, value_span
 from hubtool.pins.shapes import Place
-from hubtool.pins.text import Document, Unreadable, read
+from hubtool.pins.text import Document, Template, Unreadable, read
 from hubtool.reference import ImageReference, is_tag
 
 # A file without one of these holds no pin; most files need no parsing.
 _HINT = re.compile(rb"(?i)image|tag|[a-z0-9]/[a-z0-9._/-]+[:@]")
+# No text that these bytes stand in is UTF-8: read() says so.
+_NOT_UTF8 = (b"\0", b"\xff\xfe", b"\xfe\xff")
 _SPLIT_TAG = re.compile(r"(?P<tag>[^@]*)(?:@(?P<digest>[a-z0-9+._-]+:[0-9a-fA-F]{32,}))?\Z")
 _MERGE = "<<"
 
@@ -31,11 +34,17 @@ class _Candidate:
 
 def find_pins(data: bytes, file: str) -> list[Pin]:
     """The pins of one file, in the order they stand in; raises Unreadable with the reason for a file to skip."""
-    if not _HINT.search(data):
+    if not _HINT.search(data) and not any(mark in data for mark in _NOT_UTF8):
         return []
     if is_helm_template(file) and b"{{" in data:
         raise Unreadable("is a Helm template")
-    document = read(data)
+    try:
+        document = read(data)
+    except Template as template:
+        pins = find_line_pins(template.text, file)
+        if pins:
+            return pins
+        raise
     if any(_is_sops(node) for node in document.nodes):
         raise Unreadable("is encrypted by SOPS")
     walk = _Walk(document, file)

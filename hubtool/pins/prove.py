@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import yaml
 
 from hubtool.errors import HubtoolError, Where
 from hubtool.pins import Span
+from hubtool.pins.lines import find_line_pins
 from hubtool.pins.scalars import STR, value_span
-from hubtool.pins.text import Document, Unreadable, read
+from hubtool.pins.text import Document, Template, Unreadable, read
 
 
 @dataclass(frozen=True, order=True)
@@ -35,9 +36,12 @@ def prove(before: bytes, after: bytes, edits: Sequence[Edit], file: str) -> None
     """
     try:
         old, new = read(before), read(after)
+    except Template:
+        _prove_lines(before.decode(), after.decode(), sorted(edits), file)
+        return
     except Unreadable as error:
         raise _refusal(file, f"after the edit the file {error}") from error
-    _same_bytes(old, new, sorted(edits), file)
+    _same_bytes(old.text, new.text, sorted(edits), file)
     if len(old.nodes) != len(new.nodes):
         raise _refusal(file, "the number of documents would change")
     _Comparison(old, new, sorted(edits), file).run()
@@ -51,17 +55,28 @@ def _refusal(file: str, message: str, line: int | None = None) -> HubtoolError:
     )
 
 
-def _same_bytes(old: Document, new: Document, edits: Sequence[Edit], file: str) -> None:
+def _same_bytes(old: str, new: str, edits: Sequence[Edit], file: str) -> None:
     at_old = at_new = 0
     for edit in edits:
+        line = old.count("\n", 0, edit.span.start) + 1
         kept = edit.span.start - at_old
-        if kept < 0 or old.text[at_old : edit.span.start] != new.text[at_new : at_new + kept]:
-            raise _refusal(file, "other bytes than the tag's would change", old.line(edit.span.start))
+        if kept < 0 or old[at_old : edit.span.start] != new[at_new : at_new + kept]:
+            raise _refusal(file, "other bytes than the tag's would change", line)
         at_old, at_new = edit.span.end, at_new + kept + len(edit.text)
-        if new.text[at_new - len(edit.text) : at_new] != edit.text:
-            raise _refusal(file, "the new tag is not where it should be", old.line(edit.span.start))
-    if old.text[at_old:] != new.text[at_new:]:
+        if new[at_new - len(edit.text) : at_new] != edit.text:
+            raise _refusal(file, "the new tag is not where it should be", line)
+    if old[at_old:] != new[at_new:]:
         raise _refusal(file, "other bytes than the tag's would change")
+
+
+def _prove_lines(old: str, new: str, edits: Sequence[Edit], file: str) -> None:
+    """The same for a template: read by lines, the same pins stand at the same places, at their new tags."""
+    _same_bytes(old, new, edits, file)
+    wanted = {edit.span: edit.value for edit in edits}
+    before, after = find_line_pins(old, file), find_line_pins(new, file)
+    expected = [replace(pin, tag=wanted.get(pin.tag_span or Span(-1, -1), pin.tag)) for pin in before]
+    if expected != after or len(wanted.keys() & {pin.tag_span for pin in before}) != len(wanted):
+        raise _refusal(file, "the template's pins would not read as intended")
 
 
 class _Comparison:

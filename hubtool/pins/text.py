@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import yaml
+
+from hubtool.pins import events
 
 MAX_BYTES = 5_000_000
 MAX_DEPTH = 200
@@ -16,7 +18,8 @@ BOM = "\ufeff"
 MASK = "\ue000"
 
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-_JINJA_LINES = re.compile(r"(?m)^[ \t]*(?:(?:\{%[^\n]*?%\}|\{#[^\n]*?#\})[ \t]*)+\r?$")
+STATEMENTS = r"[ \t]*(?:(?:\{%(?:(?!%\})[^\n])*%\}|\{#(?:(?!#\})[^\n])*#\})[ \t]*)+\r?$"
+_JINJA_LINES = re.compile(rf"(?m)^{STATEMENTS}")
 # What deep nesting needs: much indentation, many compact indicators in a row, or flow collections.
 _DEEP = re.compile(r"(?m)^[ ]{300}|(?:[-?:][ \t]+){50}")
 _LINE_END = re.compile(r"\r\n|[\r\n]")
@@ -26,6 +29,14 @@ class Unreadable(Exception):
     """The bytes can't be read for pins; the text says why."""
 
 
+class Template(Unreadable):
+    """A template that is not YAML even with its expressions masked; ``text`` is the file's."""
+
+    def __init__(self, message: str, text: str) -> None:
+        super().__init__(message)
+        self.text = text
+
+
 @dataclass(frozen=True)
 class Document:
     """Decoded text and its YAML documents. Node positions plus ``offset`` index ``text``."""
@@ -33,7 +44,6 @@ class Document:
     text: str
     nodes: tuple[yaml.Node, ...]
     offset: int
-    masked: tuple[tuple[int, int], ...] = field(default=())
 
     @cached_property
     def _line_starts(self) -> list[int]:
@@ -47,7 +57,8 @@ class Document:
 def read(data: bytes) -> Document:
     """Decode and compose DATA; raises Unreadable for what is binary, encrypted, too large or not YAML.
 
-    A Jinja template that is not YAML is read with its expressions masked; positions hold all the same.
+    A Jinja template that is not YAML is read with its expressions masked; positions hold all the same. Where
+    that is not enough, raises Template.
     """
     text = _decode(data)
     offset = 1 if text.startswith(BOM) else 0
@@ -60,7 +71,7 @@ def read(data: bytes) -> Document:
         try:
             return Document(text, _compose(mask(body)), offset)
         except yaml.YAMLError as error:
-            raise Unreadable(f"is a template that is not YAML: {_problem(error)}") from error
+            raise Template(f"is a template that is not YAML: {_problem(error)}", text) from error
     raise Unreadable(f"is not YAML: {_problem(problem)}")
 
 
@@ -80,7 +91,12 @@ def _decode(data: bytes) -> str:
 def _compose(text: str) -> tuple[yaml.Node, ...]:
     if text.count("[") + text.count("{") > MAX_DEPTH or _DEEP.search(text):
         _refuse_deep(text)
-    return tuple(node for node in yaml.compose_all(text, Loader=yaml.CSafeLoader) if node is not None)
+    try:
+        return tuple(node for node in yaml.compose_all(text, Loader=yaml.CSafeLoader) if node is not None)
+    except yaml.composer.ComposerError as error:
+        if "duplicate anchor" not in str(error.context):
+            raise
+        return tuple(events.compose(text))
 
 
 def _refuse_deep(text: str) -> None:

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import pytest
+
+from hubtool.pins import Skipped
+from hubtool.pins.choose import choose
+from hubtool.pins.request import Facts, Origin, body, branch_name, commit_message, is_untouched, mark, rollback, title
+from hubtool.pins.request import trailers as trailers_of
+from hubtool.pins.scan import move, scan
+from hubtool.reference import ImageReference
+
+NOWHERE = Origin()
+IMAGE = ImageReference("quay.io", "team/base-image", "U", "sha256:" + "b" * 64)
+
+
+def facts(
+    text: str = "image: quay.io/team/base-image:T\n", *, now: Origin = NOWHERE, was: Origin = NOWHERE, **options: bool
+) -> Facts:
+    found = scan([("deployments/base/x.yaml", text.encode())])
+    choice = choose(found.pins, IMAGE, "U", **options)  # type: ignore[arg-type]
+    changes = move(found.files, choice.moving, "U")
+    return Facts("base", "an-org/hubs", IMAGE, choice, changes, (), ("linux/amd64",), was, now)
+
+
+def test_the_body_of_a_bump_reads_like_this() -> None:
+    now = Origin("https://github.com/an-org/base-image", "b" * 40, 17)
+    was = Origin("https://github.com/an-org/base-image", "a" * 40)
+    assert body(facts(now=now, was=was)) == (
+        "Moves hub `base` to `quay.io/team/base-image:U`. 1 tag in 1 file; nothing else changes.\n\n"
+        "| file | pin | old | new |\n| --- | --- | --- | --- |\n"
+        "| `deployments/base/x.yaml:1` | `image` | `T` | `U` |\n\n"
+        f"- digest: `sha256:{'b' * 64}`\n"
+        "- platforms: `linux/amd64`\n"
+        "- source commit: [`bbbbbbbbbbbb`](https://github.com/an-org/base-image/commit/" + "b" * 40 + ")"
+        " (pull request [`#17`](https://github.com/an-org/base-image/pull/17))\n"
+        "- source commit before: [`aaaaaaaaaaaa`](https://github.com/an-org/base-image/commit/" + "a" * 40 + ")\n"
+        "- changes between: [`aaaaaaaaaaaa...bbbbbbbbbbbb`]"
+        "(https://github.com/an-org/base-image/compare/aaaaaaaaaaaa...bbbbbbbbbbbb)\n\n"
+        "To go back after the merge:\n\n```sh\n"
+        "hubtool bump --hub base --image quay.io/team/base-image --from U --tag T --deployment an-org/hubs\n```\n"
+    )
+
+
+def test_labels_that_want_to_be_markup_are_not() -> None:
+    evil = Origin("javascript:alert(1)", "x](http://evil) @everyone\n# big `|`", None)
+    text = body(facts(now=evil))
+    line = next(line for line in text.split("\n") if line.startswith("- source commit"))
+    assert line == "- source commit: `` x](http://evil) @everyone # big `\\|` ``"
+    assert "(javascript" not in text
+
+
+def test_what_is_left_alone_is_listed() -> None:
+    tags = {"a": ":T", "b": ":S", "c": ""}
+    text = "".join(f"{key}:\n  image: quay.io/team/base-image{tag}\n" for key, tag in tags.items())
+    found = scan([("deployments/base/x.yaml", text.encode())])
+    choice = choose(found.pins, IMAGE, "U", from_tag="T")
+    changes = move(found.files, choice.moving, "U")
+    made = Facts("base", "h", IMAGE, choice, changes, [Skipped("deployments/base/y.yaml", "is not YAML")])
+    assert "| `deployments/base/x.yaml:4` | `b.image` | `stands at S` |" in body(made)
+    assert "| `deployments/base/x.yaml:6` | `c.image` | `has no tag` |" in body(made)
+    assert "| `deployments/base/y.yaml` |  | `file is not YAML` |" in body(made)
+
+
+def test_a_huge_bump_stays_below_githubs_limit() -> None:
+    text = "".join(f"{'k' * 90}{n}:\n  image: quay.io/team/base-image:T\n" for n in range(3000))
+    made = facts(text)
+    assert len(body(made)) < 65_536
+    assert "… and 2900 more." in body(made)
+    assert "3000 tags in 1 file" in body(made)
+    assert len(commit_message(made)) < 65_536
+
+
+def test_the_way_back_of_many_tags_is_gits() -> None:
+    text = "a:\n  image: quay.io/team/base-image:T\nb:\n  image: quay.io/team/base-image:S\n"
+    made = facts(text, all_tags=True)
+    assert rollback(made) == "git revert -m 1 MERGE_COMMIT"
+    assert title(made) == "base: base-image 2 tags → U"
+
+
+@pytest.mark.parametrize(
+    ("hub", "repository", "base", "expected"),
+    [
+        ("base", "team/base-image", "staging", "hubtool/bump/base/team-base-image"),
+        ("base", "team/base-image", "prod", "hubtool/bump/base/team-base-image@prod"),
+        ("base", "team/base-image", "release/1", "hubtool/bump/base/team-base-image@release-1"),
+        ("b..x.lock", "team/x.lock", "staging", "hubtool/bump/b-x/team-x-lock"),
+    ],
+)
+def test_the_branch_is_named_for_hub_and_image(hub: str, repository: str, base: str, expected: str) -> None:
+    assert branch_name(hub, ImageReference("quay.io", repository), base, "staging") == expected
+
+
+def test_a_long_name_is_cut_and_still_its_own() -> None:
+    one, two = (branch_name("b", ImageReference("", f"team/{'x' * 200}{end}"), "m", "m") for end in "ab")
+    assert one != two
+    assert len(one) < 120
+
+
+def test_hubtool_knows_its_own_commits_again() -> None:
+    made = facts()
+    message = commit_message(made) + trailers_of("base", IMAGE, "f" * 40)
+    assert message.startswith(
+        "base: base-image T → U\n\nquay.io/team/base-image\n\ndeployments/base/x.yaml: image: T → U\n"
+    )
+    ours = mark("base", IMAGE)
+    assert is_untouched(message, "f" * 40, 1, ours)
+    assert not is_untouched(message, "e" * 40, 1, ours)
+    assert not is_untouched(message, "f" * 40, 2, ours)
+    assert not is_untouched(message, "f" * 40, 1, mark("other", IMAGE))
+    assert not is_untouched("by hand", "f" * 40, 1, ours)
