@@ -15,11 +15,14 @@ from pathlib import Path
 import httpx
 
 from hubtool import __version__
+from hubtool.console import say
 from hubtool.registries.model import RegistryError
 
 ATTEMPTS = 5
 FIRST_PAUSE = 0.5  # seconds; doubles with each attempt
 LONGEST_PAUSE = 60.0  # seconds; a registry that asks for more is not waited for
+SLOW = {"PUT": 300.0, "PATCH": 300.0}  # seconds until the answer: a registry first stores a large blob
+SILENT_ATTEMPTS = 2
 BODY_LIMIT = 8 * 1024 * 1024  # bytes; manifests may have 4 MiB (OCI distribution spec v1.1, "Pushing Manifests")
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -28,6 +31,10 @@ Content = Callable[[], Iterator[bytes]]
 
 class Dropped(RegistryError):
     """The connection broke or never came about; trying again may help."""
+
+
+class Silent(Dropped):
+    """No answer came in time; trying again helps rarely, and costs that time again."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,6 @@ class Wire:
         self.http = httpx.Client(
             verify=tls_context(host),
             trust_env=not loopback,  # a proxy can't reach this machine's loopback
-            timeout=httpx.Timeout(60, connect=20, read=300, pool=None),
             headers={"User-Agent": f"hubtool/{__version__}", "Accept-Encoding": "identity"},
         )
         self.base = httpx.URL(f"{self._scheme()}://{host}")
@@ -97,7 +103,7 @@ class Wire:
         if not insecure_allowed(self.host):
             return "https"
         try:
-            self.http.head(f"https://{self.host}/v2/", timeout=10)
+            self.http.head(f"https://{self.host}/v2/", timeout=5)
         except httpx.TransportError as error:
             cause = _ssl_error(error)
             return "https" if isinstance(cause, ssl.SSLCertVerificationError) else "http"
@@ -123,9 +129,10 @@ class Wire:
             last = attempt == ATTEMPTS or not retry
             try:
                 answer = self._once(method, url, headers or {}, content)
-            except Dropped:
-                if last:
+            except Dropped as dropped:
+                if last or (isinstance(dropped, Silent) and attempt >= SILENT_ATTEMPTS):
                     raise
+                say(f"{dropped.message}; trying again")
                 self.wait(attempt)
                 continue
             if answer.status not in RETRIED or last:
@@ -142,22 +149,27 @@ class Wire:
                 status=answer.status if answer else None,
                 hint="run the same command again then",
             )
-        own = FIRST_PAUSE * 2 ** (attempt - 1)
-        self.pause(asked if asked is not None else own * random.uniform(0.8, 1.2))
+        own = FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.8, 1.2)
+        seconds = own if asked is None else asked
+        if answer is not None:
+            say(f"{self.host} answered {answer.status}; trying again in {seconds:.0f} s")
+        self.pause(seconds)
 
     def _once(self, method: str, url: httpx.URL, headers: Mapping[str, str], content: Content | None) -> Answer:
-        request = self.http.build_request(method, url, headers=dict(headers), content=content() if content else None)
+        timeout = httpx.Timeout(30, connect=15, read=SLOW.get(method, 30), pool=None)
+        body = content() if content else None
+        request = self.http.build_request(method, url, headers=dict(headers), content=body, timeout=timeout)
         try:
             response = self.http.send(request, stream=True)
             try:
-                body = self._read(response)
+                answered = self._read(response)
             finally:
                 response.close()
         except (httpx.TransportError, httpx.StreamError) as error:
             raise self._explain(error, url) from error
         except (httpx.InvalidURL, httpx.DecodingError) as error:
             raise RegistryError(f"{url.host} sent an answer that can't be read") from error
-        return Answer(response.status_code, response.headers, body, url)
+        return Answer(response.status_code, response.headers, answered, url)
 
     def _read(self, response: httpx.Response) -> bytes:
         body = b""
@@ -182,8 +194,10 @@ class Wire:
             )
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
             return Dropped(f"{url.netloc.decode()} can't be reached: {error}", hint="check the name, network and proxy")
-        what = "took too long to answer" if isinstance(error, httpx.TimeoutException) else "broke the connection"
-        return Dropped(f"{url.netloc.decode()} {what}", hint="run the same command again; it sends what is missing")
+        hint = "run the same command again; it sends what is missing"
+        if isinstance(error, httpx.ReadTimeout):
+            return Silent(f"{url.netloc.decode()} did not answer in time", hint=hint)
+        return Dropped(f"{url.netloc.decode()} broke the connection", hint=hint)
 
 
 def retry_after(headers: httpx.Headers) -> float | None:
