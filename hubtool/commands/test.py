@@ -163,13 +163,13 @@ def _note(variant: Variant, engine: Engine, image_id: str, report: TestReport | 
 def _subjects(names: Sequence[str], root: Path, engine: Engine, tag: str | None, dirty: bool) -> list[Variant | str]:
     """The variants and references that NAMES mean."""
     config = _config(names, root)
-    known = set(config.images) if config else set()
-    references = [name for name in names if name not in known and _is_reference(name, engine)]
+    if config is None:
+        return list(names)
+    references = [name for name in names if name not in config.images and _is_reference(name, engine)]
     images = [name for name in names if name not in references]
-    subjects: list[Variant | str] = list(references)
-    if config is not None and (images or not references):
-        subjects += make_plan(config, root, read_source(root, allow_dirty=dirty), images, tag=tag)
-    return subjects
+    if references and not images:
+        return list(references)
+    return [*references, *make_plan(config, root, read_source(root, allow_dirty=dirty), images, tag=tag)]
 
 
 def _is_reference(name: str, engine: Engine) -> bool:

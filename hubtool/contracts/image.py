@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from hubtool.contracts import Settings
 from hubtool.contracts.accounts import account_of, resolve_uid
-from hubtool.engines import Engine, EngineImage
+from hubtool.engines import Engine, EngineImage, get_engine
 from hubtool.errors import HubtoolError
 from hubtool.image.archive import Archive
 from hubtool.image.files import ImageFiles
@@ -22,6 +23,8 @@ class ImageUnderTest:
         self._engine = engine
         self._settings = settings
         self._path = folder / "image.tar"
+        self._thread: threading.Thread | None = None
+        self._error: Exception | None = None
 
     @cached_property
     def _inspected(self) -> EngineImage:
@@ -42,9 +45,27 @@ class ImageUnderTest:
         """The variables that the image sets."""
         return dict(variable.partition("=")[::2] for variable in self.config.get("Env") or ())
 
+    def prefetch(self) -> None:
+        """Begin to export the layers, so that they are there when they are first read."""
+        if self._thread is None:
+            # A daemon thread: an interrupted run doesn't wait for it. With an engine of its own: nothing says
+            # that one may be used by two threads.
+            self._thread = threading.Thread(target=self._export, args=(get_engine(self._engine.name),), daemon=True)
+            self._thread.start()
+
+    def _export(self, engine: Engine) -> None:
+        try:
+            engine.export(self._inspected.id, self._path)
+        except Exception as error:  # handed to whoever reads the layers
+            self._error = error
+
     @cached_property
     def _opened(self) -> Archive:
-        self._engine.export(self._settings.image, self._path)
+        self.prefetch()
+        if self._thread is not None:
+            self._thread.join()
+        if self._error is not None:
+            raise self._error
         return Archive(self._path)
 
     @cached_property
@@ -67,6 +88,11 @@ class ImageUnderTest:
     def uid(self) -> int | None:
         """The uid that its config's User means; None for a name that its /etc/passwd does not hold."""
         return resolve_uid(str(self.config.get("User") or ""), self.passwd)
+
+    @property
+    def likely_home(self) -> str:
+        """What ``home`` most likely is, told without reading a layer."""
+        return self.environment.get("HOME") or f"/home/{self._settings.user}"
 
     @property
     def home(self) -> str:

@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import re
 
+import httpx
 import pytest
 
 from hubtool.contracts import Settings
 from hubtool.contracts.credentials import Finding, credentials_in_config, credentials_in_files
 from hubtool.contracts.image import ImageUnderTest
 from hubtool.contracts.kernels import ANSWER, SUMS, KernelError, compute, kernel_languages
-from hubtool.contracts.plugin import Starts
-from hubtool.contracts.server import Started
+from hubtool.contracts.server import Started, Starts
 from hubtool.engines import Engine
 
 KERNEL_SECONDS = 60
 PROGRAM_SECONDS = 60
 SHOWN = 10
+
+
+@pytest.fixture(scope="module", autouse=True)
+def early(image: ImageUnderTest, engine: Engine, request: pytest.FixtureRequest) -> None:
+    """Lets the server start while the layers are read."""
+    image.prefetch()
+    if engine.can_run() is None:
+        request.getfixturevalue("starts")
 
 
 def test_J1_does_not_run_as_root(image: ImageUnderTest, settings: Settings) -> None:
@@ -148,19 +156,25 @@ def test_K3_a_kernel_computes(container: Started) -> None:
     """
     wrong, unknown = [], []
     with container.http() as http:
-        languages = kernel_languages(http)
+        try:
+            languages = kernel_languages(http)
+        except KernelError as error:
+            pytest.fail(str(error))
         for name, language in sorted(languages.items()):
             if language not in SUMS:
                 unknown.append(f"{name} ({language or 'no language'})")
-                continue
-            try:
-                printed = compute(http, container.token, name, SUMS[language], KERNEL_SECONDS)
-            except KernelError as error:
-                wrong.append(f"kernel {name}: {error}")
-                continue
-            if ANSWER not in printed:
-                wrong.append(f"kernel {name}: {SUMS[language]} gave {printed.strip()[:200]!r}, expected {ANSWER}")
+            elif problem := _kernel_problem(http, container.token, name, SUMS[language]):
+                wrong.append(f"kernel {name}: {problem}")
     assert languages, "the server offers no kernel at all"
     assert not wrong, "; ".join(wrong)
     if len(unknown) == len(languages):
         pytest.skip(f"no known cell for: {', '.join(unknown)}")
+
+
+def _kernel_problem(http: httpx.Client, token: str, name: str, code: str) -> str:
+    """What is wrong with the kernel's answer to CODE, "" where nothing is."""
+    try:
+        printed = compute(http, token, name, code, KERNEL_SECONDS)
+    except KernelError as error:
+        return str(error)
+    return "" if ANSWER in printed else f"{code} gave {printed.strip()[:200]!r}, expected {ANSWER}"

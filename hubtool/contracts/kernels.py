@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import InvalidMessage, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 # A sum for each language: what a kernel has computed is not in what was sent.
@@ -33,6 +33,7 @@ SUMS: Mapping[str, str] = {
 }
 ANSWER = "42"
 PATIENCE = 4.0
+TRIES = 3
 
 
 class KernelError(Exception):
@@ -40,8 +41,12 @@ class KernelError(Exception):
 
 
 def kernel_languages(http: httpx.Client) -> dict[str, str]:
-    """The kernelspecs that a server offers: name to language, in lower case."""
-    answer = http.get("api/kernelspecs").raise_for_status().json()
+    """The kernelspecs that a server offers: name to language, in lower case. Raises KernelError where it does
+    not tell."""
+    try:
+        answer = _ask(http, "GET", "api/kernelspecs").raise_for_status().json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise KernelError(f"the server does not tell its kernelspecs: {error or type(error).__name__}") from error
     return {name: str(spec["spec"].get("language", "")).lower() for name, spec in answer["kernelspecs"].items()}
 
 
@@ -52,7 +57,7 @@ def compute(http: httpx.Client, token: str, name: str, code: str, seconds: float
     """
     deadline = time.monotonic() + seconds
     try:
-        answer = http.post("api/kernels", json={"name": name}, timeout=seconds)
+        answer = _ask(http, "POST", "api/kernels", json={"name": name}, timeout=seconds)
         if answer.status_code != 201:
             raise KernelError(f"does not start: {_reason(answer)}")
         kernel = answer.json()["id"]
@@ -62,6 +67,16 @@ def compute(http: httpx.Client, token: str, name: str, code: str, seconds: float
             http.delete(f"api/kernels/{kernel}", timeout=30)
     except (httpx.HTTPError, WebSocketException, OSError, ValueError, KeyError) as error:
         raise KernelError(f"{error or type(error).__name__}") from error
+
+
+def _ask(http: httpx.Client, method: str, path: str, **options: Any) -> httpx.Response:
+    """A request that is sent again where the connection breaks: port forwarders drop one now and then."""
+    for _ in range(TRIES - 1):
+        try:
+            return http.request(method, path, **options)
+        except (httpx.RemoteProtocolError, httpx.ConnectError, httpx.ReadError):
+            time.sleep(1)
+    return http.request(method, path, **options)
 
 
 def _reason(answer: httpx.Response) -> str:
@@ -92,10 +107,10 @@ def _connected(http: httpx.Client, token: str, kernel: str, session: str, deadli
                 max_size=2**24,
                 proxy=None,
             )
-        except TimeoutError:
+        except (TimeoutError, ConnectionError, InvalidMessage):
             if time.monotonic() >= deadline:
                 raise KernelError("does not answer in time") from None
-            model = http.get(f"api/kernels/{kernel}")
+            model = _ask(http, "GET", f"api/kernels/{kernel}")
             if model.status_code == 404 or model.json().get("execution_state") == "dead":
                 raise KernelError("dies when it is started") from None
 

@@ -21,16 +21,15 @@ from types import FrameType
 
 import pytest
 
-from hubtool.contracts import CANNOT_START, RESULT_MARK, SETTINGS_VARIABLE, Result, Settings, container_logs
+from hubtool.contracts import CANNOT_START, RESULT_MARK, SETTINGS_VARIABLE, Result, Settings
 from hubtool.contracts.docs import read_docstring
 from hubtool.contracts.image import ImageUnderTest
-from hubtool.contracts.server import Started, start_server, wait_until_up
+from hubtool.contracts.server import Started, Starts
 from hubtool.engines import Engine, get_engine
 from hubtool.errors import HubtoolError
 
 # Beyond what its server may take to start (twice), and above any one program's own limit.
 SPARE_SECONDS = 240
-LAST_LINES = 20
 
 
 class TimeLimit(HubtoolError):
@@ -172,33 +171,14 @@ def can_run(engine: Engine) -> None:
         pytest.skip(f"{CANNOT_START}: {reason}")
 
 
-@dataclasses.dataclass
-class Starts:
-    """The server with an empty home, and where that does not come up, with the home of the image."""
-
-    empty: Started
-    own: Started | None = None
-
-    @property
-    def up(self) -> Started | None:
-        return next((start for start in (self.empty, self.own) if start is not None and start.up), None)
-
-
 @pytest.fixture(scope="session")
 def starts(engine: Engine, settings: Settings, image: ImageUnderTest, can_run: None) -> Iterator[Starts]:
     """The image's server, started as a hub does; shared by every check that needs one."""
-    first = start_server(engine, settings, image.home)
-    both = Starts(first)
+    both = Starts(engine, settings, image)
     try:
-        wait_until_up(first, settings.start_seconds)
-        if not first.up:
-            _keep_logs(first, settings)
-            both.own = start_server(engine, settings, None)
-            wait_until_up(both.own, settings.start_seconds)
         yield both
     finally:
-        for start in filter(None, (first, both.own)):
-            start.remove()
+        both.remove()
 
 
 @pytest.fixture(scope="session")
@@ -207,16 +187,3 @@ def container(starts: Starts) -> Started:
     if starts.up is None:
         pytest.skip("no server came up to ask")
     return starts.up
-
-
-def _keep_logs(start: Started, settings: Settings) -> None:
-    """Keep the container's logs, and add their last lines to what is wrong with it."""
-    text = start.logs()
-    if not text:
-        start.problem += "; the container said nothing"
-        return
-    file = container_logs(Path(settings.log_folder), settings.name)
-    file.write_text(text, encoding="utf-8", errors="replace")
-    last = [line for line in text.splitlines() if line.strip()][-LAST_LINES:]
-    said = "".join(f"\n  | {line[:300]}" for line in last)
-    start.problem += f"; the container said (all of it: {file}):{said}"

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import docker
 import pytest
 import uv
 
@@ -82,21 +83,20 @@ def run_contract(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Ru
     return run
 
 
-@pytest.fixture
-def no_leftovers(engine: Engine) -> Iterator[None]:
-    """Fails a test that leaves a container or a volume behind."""
-    before = leftovers()
-    yield
-    assert leftovers() == before
-
-
-def leftovers() -> set[str]:
-    """The containers that hubtool started, and the volumes, that the daemon has."""
-    import docker
-
+def containers_of(image: str) -> dict[str, list[str]]:
+    """The containers of IMAGE that the daemon has, running or not, each with the names of its volumes."""
     client = docker.from_env()
     try:
-        containers = client.containers.list(all=True, filters={"label": "hubtool.run"})
-        return {str(found.id) for found in [*containers, *client.volumes.list()]}
+        found = client.api.containers(all=True, filters={"ancestor": image})
+        return {item["Id"]: [mount["Name"] for mount in item["Mounts"] if mount.get("Name")] for item in found}
+    finally:
+        client.close()
+
+
+def volumes() -> set[str]:
+    """The names of the daemon's volumes."""
+    client = docker.from_env()
+    try:
+        return {item["Name"] for item in client.api.volumes()["Volumes"] or ()}
     finally:
         client.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hubtool.contracts import Result, TestReport
-from tests.contracts.conftest import BuildImage, RunContract, leftovers
+from tests.contracts.conftest import BuildImage, RunContract, containers_of
 
 PYTEST_FILE = """\
 import os, pathlib, pytest
@@ -140,7 +140,6 @@ def test_the_output_is_kept(report: TestReport) -> None:
 def test_an_image_without_python_fails_them(
     base_image: str, build_image: BuildImage, run_contract: RunContract, tmp_path: Path
 ) -> None:
-    before = leftovers()
     folder = tmp_path / "image-tests"
     folder.mkdir()
     (folder / "test_x.py").write_text("def test_x(): pass\n")
@@ -149,7 +148,7 @@ def test_an_image_without_python_fails_them(
     (failed,) = report.results
     assert failed.outcome == "failed"
     assert "needs python3 in the image" in failed.message
-    assert leftovers() == before
+    assert containers_of(image) == {}
 
 
 def test_requirements_that_cannot_be_installed_say_so(image: str, run_contract: RunContract, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hubtool.contracts import TestReport
-from tests.contracts.conftest import BuildImage, RunContract, leftovers
+from tests.contracts.conftest import BuildImage, RunContract, containers_of
 
 ROOT = "USER root\n"
 RUN_USER = "USER jovyan\n"
@@ -128,8 +128,8 @@ def test_what_the_container_said_is_kept_and_shown(reports: Callable[[str], Test
 
 
 def test_an_image_without_anything_in_it_is_judged(build_image: BuildImage, run_contract: RunContract) -> None:
-    before = leftovers()
-    report = run_contract(build_image("nothing", "FROM scratch\nCOPY Dockerfile /\nUSER 1000\n"))
+    image = build_image("nothing", "FROM scratch\nCOPY Dockerfile /\nUSER 1000\n")
+    report = run_contract(image)
     assert {(result.check, result.outcome) for result in report.results} == {
         ("J1", "passed"),
         ("J2", "failed"),
@@ -140,10 +140,9 @@ def test_an_image_without_anything_in_it_is_judged(build_image: BuildImage, run_
         ("K3", "skipped"),
     }
     assert "the engine can't start it" in report.failed[-1].message
-    assert leftovers() == before
+    assert containers_of(image) == {}
 
 
 def test_nothing_is_left_when_all_is_done(reports: Callable[[str], TestReport]) -> None:
     for name in ("good", *BROKEN):
-        reports(name)
-    assert leftovers() == set()
+        assert containers_of(reports(name).reference) == {}
