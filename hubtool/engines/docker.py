@@ -123,7 +123,8 @@ class DockerEngine:
     def clean(self, run: str) -> int:
         """Remove every container labelled ``hubtool.run=RUN``, with its anonymous volumes; returns how many."""
         with speaking("docker ps"):
-            found = self._client.containers.list(all=True, filters={"label": f"{LABEL}={run}"})
+            ours = {"label": f"{LABEL}={run}"}
+            found = self._client.containers.list(all=True, filters=ours, ignore_removed=True)
         for container in found:
             DockerContainer(container, "", shared=False).remove()
         return len(found)
