@@ -96,11 +96,12 @@ class SiteFiles:
             return ""
         user = stage.user or self.base_user
         what = "settle" if self.site.run_time else "remove"
-        lines = [f"# Mirrors and certificates of this site: {what} them", "USER root", f"RUN sh {FOLDER}/leave.sh"]
-        return "\n".join([*lines, f"USER {user}"] if user else lines) + "\n"
+        run = f"RUN sh {FOLDER}/leave.sh"
+        lines = ["USER root", run, f"USER {user}"] if user else [run]
+        return "\n".join([f"# Mirrors and certificates of this site: {what} them", *lines]) + "\n"
 
     def _enter(self) -> str:
-        parts = [_HEAD]
+        parts = [_HEAD, _ONCE]
         if self.ca_bundle is not None:
             parts.append(_TRUST)
         if self.site.apt_mirror:
@@ -112,7 +113,7 @@ class SiteFiles:
         if self.site.run_time:
             parts += [_PIP_CONF.replace("@URL@", self.site.pip_index)] if self.site.pip_index else []
             parts += [_KEEP_TRUST] if self.ca_bundle is not None else []
-            parts.append('rm -rf "$site/enter.sh" "$site/leave.sh" "$site/original" "$site/distribution.crt"\n')
+            parts.append('(cd "$site" && rm -rf entered enter.sh leave.sh original distribution.crt condarc*)\n')
         else:
             parts += [_DISTRUST] if self.ca_bundle is not None else []
             parts += [_APT_RESTORE] if self.site.apt_mirror else []
@@ -123,6 +124,12 @@ class SiteFiles:
 
 
 _HEAD = f"set -eu\nsite={FOLDER}\n"
+
+# A stage that stands on another of the same file has it done already.
+_ONCE = """
+if [ -e "$site/entered" ]; then exit 0; fi
+: > "$site/entered"
+"""
 
 _R_PROFILE = """\
 local({

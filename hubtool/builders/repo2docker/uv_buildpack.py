@@ -20,8 +20,11 @@ from repo2docker.utils import get_platform, is_local_pip_requirement
 from hubtool.process import run
 
 HERE = Path(__file__).parent
-# What uv prints for a lock that does not fit (uv 0.5 to 0.9).
-LOCK_IS_OLD = ("The lockfile at `uv.lock` needs to be updated", "Unable to find lockfile at `uv.lock`")
+# What uv prints for a lock that does not fit; the second where it may not ask an index to make a new one.
+LOCK_IS_OLD = (
+    "The lockfile at `uv.lock` needs to be updated",
+    "Packages were unavailable because the network was disabled",
+)
 TARGETS = {"linux/amd64": "x86_64-unknown-linux-gnu", "linux/arm64": "aarch64-unknown-linux-gnu"}
 # uv's own names of Python requests (docs.astral.sh/uv/concepts/python-versions).
 _PYTHON = re.compile(r"[A-Za-z0-9.@+_<>=!~,* -]+\Z")

@@ -32,9 +32,9 @@ case "$1" in
   create)
     prefix=$3
     mkdir -p "$prefix/bin" "$prefix/conda-meta"
-    grep '^http' "$5" | sed 's/#.*//' > /tmp/packages
-    while read -r package; do fetch "$package"; done < /tmp/packages
-    printf '{"url": "%s"}' "$(head -1 /tmp/packages)" > "$prefix/conda-meta/first.json"
+    packages=$(grep '^http' "$5" | sed 's/#.*//')
+    for package in $packages; do fetch "$package"; done
+    printf '{"url": "%s"}' "${packages%%[[:space:]]*}" > "$prefix/conda-meta/first.json"
     printf '#!/bin/sh\n' > "$prefix/bin/npm"
     chmod +x "$prefix/bin/npm" ;;
   env)

@@ -89,6 +89,8 @@ def running_mirror() -> Iterator[Mirror]:
             found = mirror.answer(self.path)
             self._send(found if isinstance(found, int) else 200, b"" if isinstance(found, int) else found)
 
+        do_HEAD = do_GET
+
         def do_CONNECT(self) -> None:
             mirror.strays.append(self.path)
             self.close_connection = True
@@ -100,7 +102,8 @@ def running_mirror() -> Iterator[Mirror]:
             if self.path.startswith("/simple/"):
                 self.send_header("Content-Type", "text/html")
             self.end_headers()
-            self.wfile.write(body)
+            if self.command != "HEAD":
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -24,11 +24,16 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 PYPROJECT = "[project]\nname = 'demo'\nversion = '1'\nrequires-python = '>=3.10'\ndependencies = ['six==1.17.0']\n"
 START = '#!/bin/bash\nexport STARTED=yes\nexec "$@"\n'
-LEFT_OF_A_SITE = (
-    "ls -d /usr/local/share/hubtool-site /usr/local/share/ca-certificates/hubtool-site /etc/pip.conf "
-    "/etc/apt/apt.conf.d/99hubtool-site 2>/dev/null; grep -rsl -e 127.0.0.1: -e hubtool-site /etc /srv /opt "
-    "/usr/local /home /root /tmp --exclude=hosts --exclude=resolv.conf; find / -xdev -name '.hubtool-*'; true"
-)
+
+
+def left_of_a_site(engine: Engine, image: str, mirror: Mirror) -> str:
+    """The files in IMAGE that come from, or tell of, the site's settings."""
+    folders = "/usr/local/share/hubtool-site /usr/local/share/ca-certificates/hubtool-site"
+    files = "/etc/pip.conf /etc/apt/apt.conf.d/99hubtool-site"
+    words = f"-e {mirror.url.partition('//')[2]} -e hubtool-site --exclude=Dockerfile --exclude=built-by"
+    places = "/etc /srv /opt /usr/local /home /root /tmp"
+    script = f"ls -d {folders} {files} 2>/dev/null; grep -rsl {words} {places}; find / -xdev -name '.hubtool-*'; true"
+    return shell(engine, image, script, "0")
 
 
 @pytest.fixture(scope="module")
@@ -152,9 +157,11 @@ def test_no_planted_credential_is_in_the_image(locked_image: tuple[str, list[str
     assert any(line == "left out of the image: server.key (a private key)" for line in lines)
 
 
-def test_nothing_of_the_site_is_left_in_the_image(locked_image: tuple[str, list[str]], docker: Engine) -> None:
+def test_nothing_of_the_site_is_left_in_the_image(
+    locked_image: tuple[str, list[str]], docker: Engine, site_mirror: Mirror
+) -> None:
     image, _ = locked_image
-    assert shell(docker, image, LEFT_OF_A_SITE, "0") == ""
+    assert left_of_a_site(docker, image, site_mirror) == ""
     held = docker.inspect(image)
     assert held is not None
     environment = " ".join(held.config["Env"])
@@ -259,7 +266,7 @@ def test_a_conda_environment_comes_from_the_mirror_alone(
     job = job_of(closed, tmp_path, base_image, bundle, "conda")
     build(job, docker)
     try:
-        left = shell(docker, str(job.reference), LEFT_OF_A_SITE, "0")
+        left = left_of_a_site(docker, str(job.reference), closed)
         records = shell(
             docker, str(job.reference), "cat /srv/conda/.condarc /srv/conda/envs/notebook/conda-meta/first.json"
         )
@@ -302,7 +309,7 @@ def test_a_dockerfile_of_the_repositorys_own_sees_the_site_and_keeps_nothing(
     build(job, docker)
     try:
         held = docker.inspect(str(job.reference))
-        left = shell(docker, str(job.reference), LEFT_OF_A_SITE, "0")
+        left = left_of_a_site(docker, str(job.reference), site_mirror)
         files = shell(docker, str(job.reference), "cd /srv/all && find . -type f | sort")
     finally:
         docker.remove_image(str(job.reference))
@@ -338,7 +345,8 @@ def test_at_run_time_the_settings_stay(
     build(job, docker)
     script = (
         "cat /etc/pip.conf; echo $PIP_INDEX_URL $UV_DEFAULT_INDEX; "
-        "cmp $SSL_CERT_FILE /usr/local/share/hubtool-site/ca-bundle.pem && echo same; cat $R_PROFILE; cat /etc/apt/sources.list; ls /usr/local/share/hubtool-site"
+        "cmp $SSL_CERT_FILE /usr/local/share/hubtool-site/ca-bundle.pem && echo same; "
+        "cat $R_PROFILE; cat /etc/apt/sources.list; ls /usr/local/share/hubtool-site"
     )
     try:
         found = shell(docker, str(job.reference), script)
