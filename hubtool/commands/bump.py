@@ -8,6 +8,7 @@ from pathlib import Path
 from hubtool import console
 from hubtool.config import FILE_NAME, Config, Deployment, load
 from hubtool.errors import HubtoolError
+from hubtool.forges import is_repository
 from hubtool.pins.bump import Bump, bump_hubs
 from hubtool.plan.records import read_record
 from hubtool.reference import ImageReference
@@ -138,7 +139,7 @@ def find_deployment(config: Config | None, root: Path, repository: str | None, b
     found = config.deployment if config else None
     if repository is not None:
         found = (found or Deployment(repository=repository)).model_copy(update={"repository": repository})
-    elif found is not None and found.repository.startswith(("./", "../")):
+    elif found is not None and (found.repository.startswith(("./", "../")) or is_repository(root / found.repository)):
         found = found.model_copy(update={"repository": str(root / found.repository)})
     if found is None:
         raise HubtoolError(

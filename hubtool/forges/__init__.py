@@ -4,7 +4,7 @@ Each is a module that satisfies Protocol Forge."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -40,11 +40,11 @@ class PullRequest:
 
 @dataclass(frozen=True)
 class Remote:
-    """Where git fetches from and pushes to. ``config`` is git configuration, secrets in it: it reaches git
-    through the environment, and nothing else."""
+    """Where git fetches from and pushes to. ``config`` is git configuration (key and value; a key may stand there
+    again), secrets in it: it reaches git through the environment, and nothing else."""
 
     url: str
-    config: Mapping[str, str] = field(default_factory=dict, repr=False)
+    config: Sequence[tuple[str, str]] = field(default=(), repr=False)
 
 
 class Forge(Protocol):
@@ -97,6 +97,11 @@ def open_forge(repository: str, forge: str = "auto", api: str | None = None) -> 
     return GitHubForge(owner, name, address)
 
 
+def is_repository(path: Path) -> bool:
+    """Whether a git repository, bare or not, is at PATH."""
+    return (path / "HEAD").is_file() or (path / ".git").exists()
+
+
 def _local_path(repository: str) -> Path | None:
     """REPOSITORY as a path: written like one, or there is a git repository under that name."""
     if repository.startswith("file://"):
@@ -104,7 +109,7 @@ def _local_path(repository: str) -> Path | None:
     path = Path(repository).expanduser()
     if repository.startswith(("/", "./", "../", "~")) or repository in (".", ".."):
         return path
-    return path if repository and ((path / "HEAD").is_file() or (path / ".git").exists()) else None
+    return path if repository and is_repository(path) else None
 
 
 def _split(repository: str) -> tuple[str | None, str, str]:

@@ -186,13 +186,13 @@ def check_branch(branch: str) -> str:
 
 
 def _environment(remote: Remote) -> dict[str, str | None]:
-    config = {"core.hooksPath": os.devnull, "protocol.ext.allow": "never", "gc.auto": "0", **remote.config}
+    config = [("core.hooksPath", os.devnull), ("protocol.ext.allow", "never"), ("gc.auto", "0"), *remote.config]
     first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
     environment: dict[str, str | None] = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     # Set where hubtool itself runs from a git hook; they would name another repository.
     environment |= dict.fromkeys(("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"))
     environment["GIT_CONFIG_COUNT"] = str(first + len(config))
-    for number, (key, value) in enumerate(config.items(), first):
+    for number, (key, value) in enumerate(config, first):
         environment[f"GIT_CONFIG_KEY_{number}"] = key
         environment[f"GIT_CONFIG_VALUE_{number}"] = value
     return environment

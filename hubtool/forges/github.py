@@ -36,6 +36,8 @@ ATTEMPTS = 5
 LONGEST_WAIT = 120.0
 TIMEOUT = 30
 
+_NAME = re.compile(r"[A-Za-z0-9-]+/(?!\.\.?\Z)[A-Za-z0-9_.-]+")
+
 T = TypeVar("T")
 
 
@@ -69,8 +71,10 @@ class GitHubForge:
     def remote(self) -> Remote:
         web = f"{urlsplit(self.api).scheme}://{web_host(self.api)}"
         basic = base64.b64encode(f"x-access-token:{self._auth.token}".encode()).decode()
-        # For this host alone, so that a redirect can't carry it off; no helper may answer or store it.
-        config = {f"http.{web}/.extraHeader": f"Authorization: Basic {basic}", "credential.helper": ""}
+        # For this host alone, so that a redirect can't carry it off; the empty value drops a header of the
+        # machine's own, which GitHub would refuse beside ours; no helper may answer or store it.
+        header = f"http.{web}/.extraHeader"
+        config = ((header, ""), (header, f"Authorization: Basic {basic}"), ("credential.helper", ""))
         return Remote(f"{web}/{self.repository}.git", config)
 
     def open_request(self, proposal: Proposal) -> PullRequest:
@@ -101,7 +105,11 @@ class GitHubForge:
     def merged_request(self, source: str, revision: str) -> int | None:
         url = urlsplit(source)
         name = url.path.strip("/").removesuffix(".git")
-        if url.netloc != web_host(self.api) or name.count("/") != 1 or not re.fullmatch("[0-9a-f]{7,64}", revision):
+        if (
+            url.netloc != web_host(self.api)
+            or not _NAME.fullmatch(name)
+            or not re.fullmatch("[0-9a-f]{7,64}", revision)
+        ):
             return None
         try:
             repository = self._call("read", lambda: self._client.get_repo(name))

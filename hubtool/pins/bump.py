@@ -15,6 +15,7 @@ from hubtool.errors import HubtoolError
 from hubtool.forges import Forge, Proposal, PullRequest, open_forge
 from hubtool.forges.checkout import BranchMoved, Checkout
 from hubtool.pins.choose import Choice, NoPin, choose
+from hubtool.pins.inherit import inherit
 from hubtool.pins.request import Facts, Origin, body, branch_name, commit_message, is_untouched, mark, title, trailers
 from hubtool.pins.scan import Change, Scan, move, scan
 from hubtool.pins.scope import hub_files
@@ -105,6 +106,7 @@ class _Job:
         files = {file.path: file for file in self.checkout.files()}
         names = hub_files(files, hub, self.deployment.paths)
         found = scan(self.checkout.read([files[name] for name in names]))
+        found = replace(found, pins=tuple(inherit(found.pins)))
         plans, missing = [], None
         for image in images:
             try:

@@ -24,7 +24,8 @@ def compose(text: str) -> Iterator[yaml.Node]:
             anchors.clear()
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in anchors:
-                raise yaml.composer.ComposerError(None, None, "found undefined alias", event.start_mark)
+                where: Any = event.start_mark
+                raise yaml.composer.ComposerError(None, None, "found undefined alias", where)
             stack[-1][1].append(anchors[event.anchor])
         elif isinstance(event, yaml.CollectionEndEvent):
             node, items = stack.pop()

@@ -239,6 +239,27 @@ def test_a_digest_pin_moves_with_its_tag(hubs: Path, image: ImageReference) -> N
     assert show(hubs, done.branch, FILE).decode() == f"image: {image.name}:{NEW}@{done.new.digest}\n"
 
 
+def test_an_override_in_another_file_of_the_hub_moves_along(hubs: Path, image: ImageReference) -> None:
+    override = f"jupyterhub:\n  singleuser:\n    image:\n      tag: {OLD}\n"
+    commit(hubs, "staging", {"deployments/base/config/staging.yaml": override})
+    done = run(hubs, image)
+    assert [change.file for change in done.changes] == [FILE, "deployments/base/config/staging.yaml"]
+
+
+def test_a_repository_with_a_work_tree_gets_the_branch_and_keeps_its_files(
+    tmp_path: Path, image: ImageReference, hubs: Path
+) -> None:
+    work = tmp_path / "work"
+    git(tmp_path, "clone", "--quiet", str(hubs), str(work))
+    (work / FILE).write_text("being edited\n")
+    done = run(work, image)
+    assert done.request is not None
+    assert done.request.url == (work / ".git/requests/1.md").as_uri()
+    assert sha(work, done.branch) == done.commit
+    assert (work / FILE).read_text() == "being edited\n"
+    assert git(work, "status", "--porcelain") == f"M {FILE}"
+
+
 def test_hubs_elsewhere_are_found_where_hubtool_yaml_says(hubs: Path, image: ImageReference, pin: str) -> None:
     commit(hubs, "staging", {"config/x/values.yaml": pin, "config/y/values.yaml": pin})
     deployment = Deployment(repository=str(hubs), paths={"x": ("config/x",)})
@@ -326,6 +347,16 @@ def test_a_dry_run_prints_the_diff_and_the_body(root: Path, capsys: pytest.Captu
     assert out.startswith(f"--- a/{FILE}\n+++ b/{FILE}\n")
     assert "would push hubtool/bump/base/team-base-user-image and open:" in out
     assert "Moves hub `base` to" in out
+
+
+def test_a_bare_name_in_hubtool_yaml_starts_at_its_folder(
+    root: Path, hubs: Path, image: ImageReference, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hubs.rename(root / "some-hubs.git")
+    text = (root / "hubtool.yaml").read_text().replace(f"../{NAME}.git", "some-hubs.git")
+    (root / "hubtool.yaml").write_text(text)
+    call(root)
+    assert json.loads(capsys.readouterr().out)["request"]["number"] == 1
 
 
 def test_github_actions_gets_outputs_and_a_summary(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

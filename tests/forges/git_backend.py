@@ -16,6 +16,9 @@ def serve_git(handler: BaseHTTPRequestHandler, root: Path, tokens: Mapping[str, 
     url = urlsplit(handler.path)
     data = _body(handler)
     push = "git-receive-pack" in handler.path
+    if len(handler.headers.get_all("Authorization") or []) > 1:
+        _answer(handler, 400, {}, b"Duplicate header: Authorization")
+        return
     token = _token(handler.headers.get("Authorization", ""))
     if token not in tokens:
         _answer(handler, 401, {"WWW-Authenticate": 'Basic realm="GitHub"'}, b"Repository not found.")

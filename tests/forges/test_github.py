@@ -255,13 +255,23 @@ def test_the_token_stands_in_no_file_of_the_clone_and_in_no_remote(
     remote = forge.remote()
     Checkout(remote, "staging", tmp_path / "clone")
     token = next(iter(github.tokens))
-    header = next(value for key, value in remote.config.items() if key.endswith("extraHeader")).split()[-1]
+    header = next(value for key, value in remote.config if value.startswith("Authorization")).split()[-1]
     assert token not in repr(remote)
     assert header not in repr(remote)
     for file in (tmp_path / "clone").rglob("*"):
         if file.is_file():
             assert token.encode() not in file.read_bytes()
             assert header.encode() not in file.read_bytes()
+
+
+def test_a_header_of_the_machines_own_does_not_stand_beside_ours(
+    forge: GitHubForge, github: GitHubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GitHub refuses two Authorization headers; actions/checkout and others leave one in git's configuration."""
+    header = f'[http "{github.url}/"]\n\textraHeader = Authorization: Basic c29tZTpib2R5\n'
+    (tmp_path / "gitconfig").write_text(header)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    Checkout(forge.remote(), "staging", tmp_path / "clone")
 
 
 def test_a_token_that_may_not_push_is_said_so(
