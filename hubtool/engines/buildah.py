@@ -201,5 +201,8 @@ def _folder(context: IO[bytes] | Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="hubtool-context-") as name:
         with tarfile.open(fileobj=context, mode="r|") as tar:
             # "tar" and not "data": a repository may hold absolute links; none is followed while unpacking.
-            tar.extractall(name, filter="tar")
+            try:
+                tar.extractall(name, filter="tar")
+            except (tarfile.TarError, OSError) as error:
+                raise HubtoolError(f"the build context cannot be unpacked: {error}") from error
         yield Path(name)

@@ -16,11 +16,11 @@ import requests
 from docker.context.config import get_current_context_name
 
 from hubtool.engines import Container, ContainerSpec, EngineBuild, EngineImage, failures
-from hubtool.engines.docker_cli import DockerCli, build_arguments, find_cli, writes_cache
+from hubtool.engines.docker_cli import DockerCli, build_arguments, candidates, find_cli, writes_cache
 from hubtool.engines.docker_container import DockerContainer, published_host, run_arguments, speaking
 from hubtool.engines.leftovers import LABEL, keep
 from hubtool.errors import HubtoolError
-from hubtool.process import ProcessError, stream
+from hubtool.process import ProcessError, run, stream
 
 API_SECONDS = 600
 
@@ -169,28 +169,32 @@ def _connect() -> Any:
     context = _context()
     if context is None:
         return docker.from_env(timeout=API_SECONDS)
-    host = str(context.Host)
+    host, tls = context
     return docker.DockerClient(
-        base_url=host, tls=context.TLSConfig or False, timeout=API_SECONDS, use_ssh_client=host.startswith("ssh://")
+        base_url=host, tls=tls or False, timeout=API_SECONDS, use_ssh_client=host.startswith("ssh://")
     )
 
 
-def _context() -> Any | None:
-    """The docker context that the docker program would use, where it isn't the default one."""
+def _context() -> tuple[str, Any] | None:
+    """Host and TLS settings of the docker context that the docker program would use; None for the default one."""
     name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
     if name == "default":
         return None
     found = docker.context.ContextAPI.get_context(name)
-    if found is None:
-        raise HubtoolError(f"there is no docker context called '{name}'", hint="docker context ls")
-    return found
+    if found is not None:
+        return str(found.Host), found.TLSConfig
+    for path in candidates():  # the SDK looks for contexts only beside a config.json
+        told = run(path, "context", "inspect", name, "--format", "{{.Endpoints.docker.Host}}", check=False)
+        if told.returncode == 0:
+            return told.stdout.strip(), None
+    raise HubtoolError(f"there is no docker context called '{name}'", hint="docker context ls")
 
 
 def _address() -> str:
     if os.environ.get("DOCKER_HOST"):
         return os.environ["DOCKER_HOST"]
     context = _context()
-    return str(context.Host) if context is not None else "unix:///var/run/docker.sock"
+    return context[0] if context is not None else "unix:///var/run/docker.sock"
 
 
 def _no_daemon(error: Exception) -> HubtoolError:

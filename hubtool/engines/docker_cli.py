@@ -40,7 +40,7 @@ def find_cli() -> DockerCli:
     """
     older: DockerCli | None = None
     seen = []
-    for path in _candidates():
+    for path in candidates():
         version = _version(path)
         if version is None:
             continue
@@ -55,7 +55,8 @@ def find_cli() -> DockerCli:
     raise HubtoolError(why, hint="install it: apt-get install docker-buildx (or docker-buildx-plugin), or docker.io")
 
 
-def _candidates() -> list[Path]:
+def candidates() -> list[Path]:
+    """The docker programs on PATH and Debian's, each once."""
     folders = [Path(folder) for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder]
     paths = [folder / "docker" for folder in folders] + [DEBIAN_DOCKER]
     found: list[Path] = []
