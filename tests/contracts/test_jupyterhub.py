@@ -40,9 +40,6 @@ class Broken:
 
 BROKEN = {
     "runs as root": Broken(ROOT, "J1", "it runs as root: USER is 'root'"),
-    "another uid": Broken(
-        f"{ROOT}RUN echo other:x:1234:1234::/tmp:/bin/sh >> /etc/passwd\nUSER other\n", "J1", "it runs as uid 1234"
-    ),
     "no jupyterhub-singleuser": Broken(
         f"{ROOT}RUN rm {SINGLEUSER}\n{RUN_USER}",
         "J2",
@@ -128,10 +125,10 @@ def test_what_the_container_said_is_kept_and_shown(reports: Callable[[str], Test
 
 
 def test_an_image_without_anything_in_it_is_judged(build_image: BuildImage, run_contract: RunContract) -> None:
-    image = build_image("nothing", "FROM scratch\nCOPY Dockerfile /\nUSER 1000\n")
+    image = build_image("nothing", "FROM scratch\nCOPY Dockerfile /\nUSER 1234\n")
     report = run_contract(image)
     assert {(result.check, result.outcome) for result in report.results} == {
-        ("J1", "passed"),
+        ("J1", "failed"),
         ("J2", "failed"),
         ("J4", "passed"),
         ("J4", "skipped"),
@@ -139,6 +136,7 @@ def test_an_image_without_anything_in_it_is_judged(build_image: BuildImage, run_
         ("K1", "failed"),
         ("K3", "skipped"),
     }
+    assert report.failed[0].message == "it runs as uid 1234 (USER '1234'), expected 1000"
     assert "the engine can't start it" in report.failed[-1].message
     assert containers_of(image) == {}
 
