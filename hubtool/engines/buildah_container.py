@@ -40,6 +40,7 @@ class BuildahContainer:
         self._folder = Path(tempfile.mkdtemp(prefix="hubtool-container-"))
         self._volumes = {target: (source, mode) for source, (target, mode) in spec.volumes.items()}
         self._process: subprocess.Popen[bytes] | None = None
+        self._homes: dict[str, str] = {}
         self.id = name
 
     def start(self, argv: Sequence[str]) -> None:
@@ -85,13 +86,25 @@ class BuildahContainer:
         if not self._spec.groups or user != self._spec.user:
             return user, list(argv)
         name, _, group = (user or "").partition(":")
-        if not name.isdigit() or run(*self._run_words("0", None, None), "setpriv", "-V", check=False).returncode != 0:
+        home = self._home_where_groups_work(name) if name.isdigit() else None
+        if home is None:
             raise HubtoolError(
                 "buildah cannot give a container supplementary groups here",
                 hint="name the user by number, and have util-linux in the image; or use --engine docker",
             )
         ids = [f"--reuid={name}", f"--regid={group or name}", f"--groups={','.join(self._spec.groups)}"]
-        return "0", ["setpriv", *ids, "--", *argv]
+        # setpriv leaves HOME as it is for root; buildah itself sets the user's.
+        return "0", ["env", f"HOME={home}", "setpriv", *ids, "--", *argv]
+
+    def _home_where_groups_work(self, user: str) -> str | None:
+        """The HOME that buildah gives USER, asked once; None where setpriv is not in the image."""
+        if user not in self._homes:
+            words = (*self._run_words("0", None, None), "setpriv", "-V")
+            if run(*words, check=False).returncode != 0:
+                return None
+            told = run(*self._run_words(user, None, None), "env", check=False).stdout.splitlines()
+            self._homes[user] = next((line[5:] for line in told if line.startswith("HOME=")), "/")
+        return self._homes[user]
 
     def exec(
         self,
