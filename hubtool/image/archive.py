@@ -149,12 +149,11 @@ class Archive:
         self._file.close()
 
     def _index(self) -> dict[str, tarfile.TarInfo]:
-        total = os.fstat(self._file.fileno()).st_size
         found: dict[str, tarfile.TarInfo] = {}
         try:
             with tarfile.open(fileobj=self._file, mode="r:") as tar:
                 for member in tar:
-                    _check_member(member, total)
+                    _check_member(member)
                     found[posixpath.normpath(member.name)] = member
                     if len(found) > MEMBER_LIMIT:
                         raise _Bad(f"more than {MEMBER_LIMIT} files")
@@ -238,7 +237,7 @@ class _Bad(Exception):
     """What is wrong with the archive."""
 
 
-def _check_member(member: tarfile.TarInfo, total: int) -> None:
+def _check_member(member: tarfile.TarInfo) -> None:
     names = [member.name] + ([member.linkname] if member.issym() or member.islnk() else [])
     for name in names:
         if name.startswith("/"):
@@ -247,8 +246,6 @@ def _check_member(member: tarfile.TarInfo, total: int) -> None:
         raise _Bad(f"'{_shown(member.name)}' leads outside")
     if member.issparse():
         raise _Bad(f"'{_shown(member.name)}' is a sparse file")
-    if member.isreg() and member.offset_data + member.size > total:
-        raise _Bad(f"cut short in '{_shown(member.name)}'")
 
 
 def _text(entry: Mapping[str, Any], key: str) -> str:

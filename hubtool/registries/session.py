@@ -79,8 +79,8 @@ class Session:
         base = self.wire.base
         if url.host == base.host and url.scheme == "http" and base.scheme == "https":
             url = url.copy_with(scheme="https", port=base.port)
-        if url.host != base.host and not self.wire.allowed(url):
-            raise RegistryError(f"{self.wire.host} leads to {url.host} without TLS")
+        if not self.wire.allowed(url):
+            raise RegistryError(f"{self.wire.host} leads to {url.netloc.decode()}, which is not asked without TLS")
         return url
 
     def _logged_in(

@@ -110,7 +110,9 @@ class Wire:
         return "https"
 
     def allowed(self, url: httpx.URL) -> bool:
-        """Whether URL may be asked: HTTPS, or a host where plain HTTP is acceptable."""
+        """Whether URL may be asked: HTTPS, or a host where plain HTTP is acceptable; and a port that can be."""
+        if url.port is not None and not 0 < url.port < 65536:
+            return False
         return url.scheme == "https" or (url.scheme == "http" and insecure_allowed(url.netloc.decode()))
 
     def exchange(

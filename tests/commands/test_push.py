@@ -171,6 +171,7 @@ def test_the_second_push_has_nothing_to_do(repository: Repository, front: Front)
     second = repository.push(check=True)
     assert second.stdout == first.stdout
     assert "nothing to do" in second.stderr
+    assert "taking" not in second.stderr
     assert not [seen for seen in front.seen[before:] if seen.method in ("PUT", "PATCH")]
 
 

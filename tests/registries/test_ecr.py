@@ -12,6 +12,7 @@ from hubtool.registries import Credentials, RegistryError, find_release, may_pus
 from hubtool.registries.ecr import Place, place_of
 from hubtool.sandbox.services import free_port
 from tests.conftest import LocalRegistry
+from tests.registries import front as fronts
 from tests.registries.cloud import cloud_registry
 from tests.registries.front import Front
 from tests.registries.parts import put_image
@@ -70,6 +71,17 @@ def test_a_repository_is_made_when_asked_for_and_twice_is_no_error(aws: str) -> 
     registry_for(reference).ensure_repository(reference, create=True)
     registry_for(reference).ensure_repository(reference, create=True)
     assert repositories(aws).count("made/on-demand") == 1
+
+
+def test_a_repository_that_another_run_makes_meanwhile_is_no_error(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    reference = ImageReference.parse(f"{HOST}/made/by-another")
+    registry_for(reference).ensure_repository(reference, create=True)
+    missing = b'{"__type":"RepositoryNotFoundException","message":"not there yet"}'
+    with fronts.front(aws.removeprefix("http://")) as front:
+        front.fault("POST", "^/$", status=400, body=missing)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", f"http://{front.host}")
+        registry_for(reference).ensure_repository(reference, create=True)
+    assert len(front.requests("POST")) == 2
 
 
 def test_a_missing_repository_is_not_made_unasked(aws: str) -> None:

@@ -83,10 +83,20 @@ def test_an_upload_at_another_host_gets_no_authorization(front_pair: tuple[Front
     assert all("Authorization" not in request.headers for request in far.seen)
 
 
-@pytest.mark.parametrize("location", ["http://storage.example/x", "ftp://127.0.0.1/x", "http://[bad/x"])
-def test_a_location_without_tls_or_sense_is_not_followed(front: Front, login: Credentials, location: str) -> None:
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ("http://storage.example/x", "leads to storage.example, which"),
+        ("ftp://127.0.0.2/x", "leads to 127.0.0.2, which"),
+        ("http://127.0.0.1:99999999/x", "leads to 127.0.0.1:99999999, which"),
+        ("http://a:b:c/x", "no usable Location"),
+    ],
+)
+def test_a_location_without_tls_or_sense_is_not_followed(
+    front: Front, login: Credentials, location: str, said: str
+) -> None:
     front.fault("GET", "/manifests/", status=307, headers={"Location": location})
-    with client_for(fresh_reference(front.host), login) as client, pytest.raises(RegistryError):
+    with client_for(fresh_reference(front.host), login) as client, pytest.raises(RegistryError, match=said):
         client.get_manifest("v1")
 
 
