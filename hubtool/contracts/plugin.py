@@ -6,10 +6,12 @@ Each result is a line on standard output that starts with RESULT_MARK; everythin
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import json
 import os
 import re
+import shutil
 import signal
 import tempfile
 import threading
@@ -68,6 +70,11 @@ def _watch(parent: int) -> None:
     """End the run, with all that it started, when the program that asked for it is gone."""
     while os.getppid() == parent:
         time.sleep(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for told in (1, 2):  # nobody reads these any more
+        os.dup2(nowhere, told)
+    folder = Path(os.environ[SETTINGS_VARIABLE]).parent
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.kill(os.getpid(), signal.SIGINT)
 
 

@@ -40,7 +40,10 @@ def test_an_interrupted_test_leaves_no_container_and_no_volume(
     sign: signal.Signals, sleeping_image: str, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "hubtool", "test", sleeping_image, "--engine", "docker"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    folders = tmp_path / "tmp"
+    folders.mkdir()
+    environment = {**os.environ, "TMPDIR": str(folders)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     used: set[str] = set()
 
     def runs() -> bool:
@@ -54,6 +57,7 @@ def test_an_interrupted_test_leaves_no_container_and_no_volume(
     finally:
         process.kill()
     until(lambda: not containers_of(sleeping_image) and not used & volumes(), "nothing left behind")
+    until(lambda: not list(folders.iterdir()), "no temporary folder left behind")
     assert "Traceback" not in output
     assert process.returncode == (-signal.SIGKILL if sign == signal.SIGKILL else 130)
 
