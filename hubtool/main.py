@@ -284,11 +284,17 @@ def run() -> NoReturn:
     except OSError as error:  # the machine's doing: no space, no right to write, a file in a folder's place
         _fail(HubtoolError(f"{error.filename or 'this machine'}: {error.strerror or error}"))
     except KeyboardInterrupt:
-        print("\ninterrupted; run the same command again to go on", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        _interrupted()
     except Exception as error:
         _usage_or_bug(error)
+    if code == INTERRUPTED:  # how typer tells of Ctrl-C
+        _interrupted()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted() -> NoReturn:
+    print("\ninterrupted; run the same command again to go on", file=sys.stderr)
+    sys.exit(INTERRUPTED)
 
 
 def _fail(error: HubtoolError) -> NoReturn:
@@ -303,8 +309,8 @@ def _fail(error: HubtoolError) -> NoReturn:
 def _usage_or_bug(error: Exception) -> NoReturn:
     # typer brings its own copy of click, or takes the installed one: hence by name.
     kinds = {kind.__name__ for kind in type(error).__mro__}
-    if "Abort" in kinds:
-        sys.exit(INTERRUPTED)
+    if "Abort" in kinds:  # how click tells of Ctrl-C
+        _interrupted()
     if "ClickException" in kinds:
         error.show()  # type: ignore[attr-defined]
         sys.exit(USAGE)

@@ -101,11 +101,13 @@ def stream(
     cwd: Path | None = None,
     env: Mapping[str, str | None] | None = None,
     stdin: IO[bytes] | None = None,
+    grace: float = 5,
 ) -> Iterator[str]:
     """Run a program and yield its output (both streams) line by line, as it comes, without line ends.
 
     STDIN is copied to the program as it reads. A code other than 0 raises ProcessError after the last
-    line. Closing the iterator early ends the program and all that it started.
+    line. Closing the iterator early ends the program and all that it started, which have GRACE seconds
+    for it.
     """
     words = tuple(str(word) for word in argv)
     try:
@@ -130,7 +132,7 @@ def stream(
             yield line
         returncode = process.wait()
     finally:
-        end_group(process)
+        end_group(process, grace)
         process.stdout.close()
         if feeder is not None:
             feeder.join(timeout=5)

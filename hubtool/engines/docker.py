@@ -61,7 +61,8 @@ class DockerEngine:
         context = None if isinstance(build.context, Path) else build.context
         arguments = build_arguments(self._cli, build, cache_to=cache_to)
         try:
-            yield from stream(self._cli.path, *arguments, env=self._cli.environment, stdin=context)
+            # The program does not heed SIGTERM once it has read the context; without it the daemon ends the build.
+            yield from stream(self._cli.path, *arguments, env=self._cli.environment, stdin=context, grace=1)
         except ProcessError as error:
             raise self._explain(error) from error
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hubtool.engines import Engine, EngineBuild, get_engine
+from hubtool.process import run
 
 SMALL = "localhost/hubtool-test:engines"
 
@@ -48,9 +49,10 @@ def buildah_engine(docker_engine: Engine, tmp_path_factory: pytest.TempPathFacto
         engine.load(folder / "base.tar")
         (folder / "base.tar").unlink()
         yield engine
-        for image in ("made", "again"):
-            engine.remove_image(f"localhost/hubtool-test:{image}")
     finally:
+        # Its storage mounts itself; the folder can only be removed when that has ended.
+        run("buildah", "rm", "--all", check=False)
+        run("umount", "--recursive", folder / "root" / "overlay", check=False)
         del os.environ["CONTAINERS_STORAGE_CONF"]
 
 
