@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from hubtool.reference import ImageReference
 from hubtool.registries import Credentials, RegistryError
+from tests.conftest import LocalRegistry
 from tests.registries import front as fronts
+from tests.registries.cloud import cloud_registry
 from tests.registries.front import Front
 from tests.registries.parts import blob_of, client_for, fresh_reference, noise
 
@@ -106,6 +110,41 @@ def test_an_upload_without_a_usable_place_is_an_error(
     front.fault("POST", "/uploads/", status=202, headers=headers)
     with client_for(fresh_reference(front.host), login) as client, pytest.raises(RegistryError, match="no usable Loc"):
         client.check_push()
+
+
+def test_docker_hub_is_asked_at_its_own_host_with_short_names_filled_in(
+    registry: LocalRegistry, login: Credentials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Credentials("me", "hub-word")
+    with (
+        cloud_registry("registry-1.docker.io", registry.host, login, ["me:hub-word"], tmp_path, monkeypatch) as front,
+        client_for(ImageReference.parse("debian:12"), hub) as client,
+    ):
+        client.check_push()
+        assert client.get_manifest("12") is None
+    assert front.requests("GET")[-1].path == "/v2/library/debian/manifests/12"
+    assert front.requests("GET")[-1].headers["Host"] == "registry-1.docker.io"
+
+
+def test_a_registry_behind_a_proxy_that_names_itself_without_tls_is_asked_with_tls(
+    registry: LocalRegistry, login: Credentials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = ImageReference.parse("harbor.example.org/team/image:v1")
+
+    def without_tls(headers: dict[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
+        assert headers["Location"].startswith("https://")
+        return {**headers, "Location": headers["Location"].replace("https://", "http://")}, body
+
+    user = Credentials("me", "word")
+    with (
+        cloud_registry("harbor.example.org", registry.host, login, ["me:word"], tmp_path, monkeypatch) as front,
+        client_for(reference, user) as client,
+    ):
+        client.list_tags()
+        front.fault("POST", "/uploads/", change=without_tls)
+        front.fault("PATCH", "/uploads/", change=without_tls)
+        client.upload_blob(blob_of(noise(5000)))
+        assert client.has_blob(blob_of(noise(5000)).digest)
 
 
 def test_a_redirect_without_end_ends(front: Front, login: Credentials) -> None:
