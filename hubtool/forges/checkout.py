@@ -106,7 +106,7 @@ class Checkout:
         self._run("read-tree", self.base, env=index)
         lines = []
         for path, data in contents.items():
-            blob = self._run("hash-object", "-w", "--stdin", "--no-filters", input=data).stdout.strip()
+            blob = self._run("hash-object", "-w", "--stdin", input=data).stdout.strip()
             lines.append(f"{modes[path]} {blob}\t{path}\0")
         entries = "".join(lines).encode("utf-8", "surrogateescape")
         self._run("update-index", "-z", "--index-info", input=entries, env=index)

@@ -11,7 +11,7 @@ import yaml
 from hubtool.errors import HubtoolError, Where
 from hubtool.pins import Span
 from hubtool.pins.lines import find_line_pins
-from hubtool.pins.scalars import STR, value_span
+from hubtool.pins.scalars import STR, reads_as_text, value_span
 from hubtool.pins.text import Document, Template, Unreadable, read
 
 
@@ -73,6 +73,9 @@ def _prove_lines(old: str, new: str, edits: Sequence[Edit], file: str) -> None:
     """The same for a template: read by lines, the same pins stand at the same places, at their new tags."""
     _same_bytes(old, new, edits, file)
     wanted = {edit.span: edit.value for edit in edits}
+    odd = [edit for edit in edits if edit.span.alone and edit.span.plain and not edit.quoted]
+    if not all(reads_as_text(edit.value) for edit in odd):
+        raise _refusal(file, "the template's pins would not read as intended")
     before, after = find_line_pins(old, file), find_line_pins(new, file)
     expected = [replace(pin, tag=wanted.get(pin.tag_span or Span(-1, -1), pin.tag)) for pin in before]
     if expected != after or len(wanted.keys() & {pin.tag_span for pin in before}) != len(wanted):

@@ -232,6 +232,28 @@ def test_two_bumps_at_once_both_land(hubs: Path, image: ImageReference) -> None:
     assert len(list((hubs / "requests").glob("*.md"))) == 2
 
 
+def test_a_branch_that_moves_under_the_push_is_looked_at_again(hubs: Path, image: ImageReference) -> None:
+    """Another run of hubtool gets in between: the server finds the branch moved at the very push."""
+    first = run(hubs, image)
+    message = git(hubs, "log", "-1", "--format=%B", first.branch)
+    (hubs / "message").write_text(message + "\n")
+    hook = hubs / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        "#!/bin/sh\n[ -e once ] && exit 0\ntouch once\n"
+        "unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES\n"
+        "export GIT_AUTHOR_NAME=x GIT_AUTHOR_EMAIL=x@example.org\n"
+        "export GIT_COMMITTER_NAME=x GIT_COMMITTER_EMAIL=x@example.org\n"
+        f"made=$(git commit-tree '{first.branch}^{{tree}}' -p staging -F message)\n"
+        f"git update-ref 'refs/heads/{first.branch}' $made\n"
+    )
+    hook.chmod(0o755)
+    second = run(hubs, image, NEWER)
+    assert (hubs / "once").exists()
+    assert second.commit == sha(hubs, second.branch)
+    assert f"tag: {NEWER} #" in show(hubs, second.branch, FILE).decode()
+
+
 def test_a_digest_pin_moves_with_its_tag(hubs: Path, image: ImageReference) -> None:
     old = "sha256:" + "0" * 64
     commit(hubs, "staging", {FILE: f"image: {image.name}:{OLD}@{old}\n"})

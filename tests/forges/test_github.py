@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import time
 from pathlib import Path
 
@@ -134,7 +136,7 @@ def test_retry_after_is_honoured(forge: GitHubForge, github: GitHubServer, branc
     github.faults.append(Fault("POST", "/pulls$", 403, "secondary rate limit", {"Retry-After": "1"}))
     started = time.monotonic()
     assert forge.open_request(PROPOSAL).state == "created"
-    assert time.monotonic() - started > 1
+    assert 1 < time.monotonic() - started < 20
 
 
 def test_a_rate_limit_that_lasts_too_long_is_an_error_that_says_how_long(
@@ -262,6 +264,25 @@ def test_the_token_stands_in_no_file_of_the_clone_and_in_no_remote(
         if file.is_file():
             assert token.encode() not in file.read_bytes()
             assert header.encode() not in file.read_bytes()
+
+
+def test_the_token_stands_in_no_programs_arguments(
+    forge: GitHubForge, github: GitHubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A git that writes its arguments down, then does its work."""
+    log, real = tmp_path / "argv", shutil.which("git")
+    (tmp_path / "bin").mkdir()
+    recorder = tmp_path / "bin/git"
+    recorder.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {log}\nexec {real} "$@"\n')
+    recorder.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{recorder.parent}:{os.environ['PATH']}")
+    checkout = Checkout(forge.remote(), "staging", tmp_path / "clone")
+    checkout.push(checkout.commit(checkout.write_tree({FILE: b"a: 1\n"}), "m\n"), "hubtool/x", None)
+    words = log.read_text()
+    assert "push" in words.split()
+    assert next(iter(github.tokens)) not in words
+    assert "Basic" not in words
+    assert "x-access-token" not in words
 
 
 def test_a_header_of_the_machines_own_does_not_stand_beside_ours(

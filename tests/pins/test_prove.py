@@ -6,7 +6,8 @@ import pytest
 
 from hubtool.errors import HubtoolError
 from hubtool.pins import Span
-from hubtool.pins.prove import Edit, prove
+from hubtool.pins.prove import Edit, _Comparison, prove
+from hubtool.pins.text import read
 
 BEFORE = b"# c\nimage:\n  name: r/i\n  tag: &t T  # keep\nother: *t\nn: 1\n"
 AT = BEFORE.index(b"T  #")
@@ -72,3 +73,46 @@ def test_edits_that_overlap_are_refused() -> None:
     after = BEFORE.replace(b"&t T", b"&t UU")
     with pytest.raises(HubtoolError):
         prove(BEFORE, after, [EDIT, Edit(Span(AT, AT + 1), "U")], "f.yaml")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        (b"a: 1\nb: x\n", b"a: 1\nb: y\n", "another value"),
+        (b"a: x\n", b"a: 'x'\n", "another value"),
+        (b"a: 1\n", b"a: '1'\n", "another value"),
+        (b"a: &x 1\nb: &y 1\nc: *x\n", b"a: &x 1\nb: &y 1\nc: *y\n", "an alias"),
+        (b"a: &x 1\nb: *x\n", b"a: &x 1\nb: 1\n", "an alias"),
+        (b"a: &x 1\nb: 1\n", b"a: &x 1\nb: *x\n", "an alias"),
+        (b"a: [1]\n", b"a: {1: }\n", "the structure"),
+        (b"a: [1]\n", b"a: [1, 2]\n", "the structure"),
+        (b"a: !x [1]\n", b"a: !y [1]\n", "the structure"),
+    ],
+)
+def test_trees_that_differ_are_refused_even_where_the_bytes_would_pass(
+    before: bytes, after: bytes, reason: str
+) -> None:
+    """The second of the two nets: it is there for what the first, the bytes, might let through."""
+    with pytest.raises(HubtoolError, match=f"{reason} would"):
+        _Comparison(read(before), read(after), [], "f.yaml").run()
+
+
+TEMPLATE = b"{% if x %}top: [{% endif %}\nimage:\n  name: r/i\n  tag: T\nother: T\n"
+
+
+@pytest.mark.parametrize(("value", "quoted"), [("U", False), ("123", True)])
+def test_a_template_is_proven_by_its_lines(value: str, quoted: bool) -> None:
+    at = TEMPLATE.index(b"T\n")
+    edit = Edit(Span(at, at + 1, alone=True, plain=True), value, quoted)
+    prove(TEMPLATE, TEMPLATE.replace(b"tag: T", b"tag: " + edit.text.encode()), [edit], "f.yaml")
+
+
+@pytest.mark.parametrize(
+    ("position", "value"), [(0, "U: V"), (0, "U, V"), (0, "'U'"), (0, "U\n"), (0, "123"), (1, "U")]
+)
+def test_a_template_that_would_read_otherwise_is_refused(position: int, value: str) -> None:
+    at = TEMPLATE.index(b"T\n") if position == 0 else TEMPLATE.rindex(b"T\n")
+    edit = Edit(Span(at, at + 1, alone=True, plain=True), value)
+    after = TEMPLATE[:at] + value.encode() + TEMPLATE[at + 1 :]
+    with pytest.raises(HubtoolError, match="would not read as intended"):
+        prove(TEMPLATE, after, [edit], "f.yaml")
