@@ -67,8 +67,7 @@ def move_layers(
         try:
             done = {diff_id: future.result() for diff_id, future in _as_they_end(futures)}
         except BaseException:
-            mover.stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+            mover.stop.set()  # those that wait end at once, those on their way at their next piece
             raise
     return [done[layer.diff_id] for layer in layers]
 

@@ -44,6 +44,8 @@ def test_a_layer_that_stands_there_twice_travels_once_and_keeps_its_places(
         moved = move_layers(client, archive.layers, tmp_path)
         assert [entry.layer.diff_id for entry in moved] == [sha256(SAME), sha256(OTHER), sha256(SAME)]
         assert all(client.has_blob(entry.moved.digest) for entry in moved)
+        with pytest.raises(ValueError, match="closed file"):  # its disk space is free again
+            moved[0].layer.open().read()
     assert len(front.requests("PATCH")) == 2
     assert "(2 of 2) sent" in capsys.readouterr().err
 
