@@ -157,7 +157,8 @@ PRIVATE_KEY = re.compile(
 KEY_NAMES = re.compile(r"(?:\.pem|\.key|\.crt|\.cert|\.p8|^id_(?:rsa|dsa|ecdsa|ed25519)|_key)$")
 PUTTY_KEY = re.compile(rb"\APuTTY-User-Key-File-\d")
 PACKAGES = re.compile(
-    r"(?:^|/)(?:site-packages|dist-packages|node_modules|gems|lib/R/(?:site-)?library|share/(?:doc|perl5|julia))/"
+    r"(?:^|/)(?:site-packages|dist-packages|node_modules|gems|R/(?:site-)?library|share/(?:doc|perl5|julia)"
+    r"|julia/(?:[^/]+/)?packages|go/pkg/mod)/"
 )
 FOR_TESTS = re.compile(
     r"(?:^|/)(?:_?tests?|testing|test_?data|fixtures|examples?|docs?|demos?|samples?)/", re.IGNORECASE

@@ -85,6 +85,8 @@ HARMLESS: dict[str, str | bytes] = {
     "opt/venv/lib/python3.11/site-packages/tornado/test/test.key": KEY,
     "opt/node_modules/pkg/test/fixtures/key.pem": KEY,
     "usr/share/doc/openssl/examples/key.pem": KEY,
+    "srv/julia/pkg/packages/MbedTLS/x1/test/key.pem": KEY,
+    "usr/lib/R/site-library/openssl/tests/key.pem": KEY,
     "srv/data.bin": bytes(range(256)) * 100,
     "srv/empty": "",
 }
