@@ -21,9 +21,11 @@ POLL_SECONDS = 0.2
 
 
 def _build(engine: Engine, options: dict[str, Any]) -> Iterator[str]:
-    """What repo2docker asks of ``ContainerEngine.build``, by a hubtool engine. Lines keep their ends."""
+    """What repo2docker asks of ``ContainerEngine.build``, by a hubtool engine. Lines keep their ends; the reason
+    of an error is one, since repo2docker does not show what BuildError says."""
     if options.get("push"):
-        raise BuildError("hubtool's engines build and do not push: leave --push out, then use `hubtool push`")
+        yield "hubtool's engines build and do not push: leave --push out, then use `hubtool push`\n"
+        raise BuildError("no push")
     path = Path(options.get("path") or ".")
     context: IO[bytes] | Path = options.get("fileobj") or path
     build = EngineBuild(
@@ -39,6 +41,7 @@ def _build(engine: Engine, options: dict[str, Any]) -> Iterator[str]:
         for line in engine.build(build):
             yield f"{line}\n"
     except HubtoolError as error:
+        yield f"{error}\n"
         raise BuildError(str(error)) from error
 
 
