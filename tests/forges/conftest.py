@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from hubtool.forges import Proposal
+from hubtool.forges.github import GitHubForge
 from tests.forges.description import Description, fetch
 from tests.forges.github_server import GitHubServer, serve
-from tests.forges.repositories import bare
+from tests.forges.repositories import bare, commit
 
 NAME = "an-org/some-hubs"
+FILE = "deployments/base/config/common.yaml"
+PROPOSAL = Proposal("hubtool/bump/base/x", "staging", "base: x 1 → 2", "Moves it.\n", ("hub: base",))
 VARIABLES = (
     "HUBTOOL_GITHUB_TOKEN",
     "GH_TOKEN",
@@ -47,3 +51,16 @@ def github(description: Description, hubs: Path, tmp_path: Path) -> Iterator[Git
     with serve(GitHubServer(description, tmp_path)) as server:
         yield server
     assert server.problems == []
+
+
+@pytest.fixture
+def branch(hubs: Path) -> str:
+    """PROPOSAL's branch, there already with one commit."""
+    commit(hubs, PROPOSAL.head, {FILE: "a: 1\n", "README.md": "hubs\n"})
+    return PROPOSAL.head
+
+
+def forge_at(api: str, pause: float = 0.01) -> GitHubForge:
+    """The forge of the repository at API, with waits that are short."""
+    owner, name = NAME.split("/")
+    return GitHubForge(owner, name, api, pause)

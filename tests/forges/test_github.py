@@ -6,40 +6,22 @@ import shutil
 import time
 from pathlib import Path
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from hubtool.errors import HubtoolError
 from hubtool.forges import Proposal, open_forge
 from hubtool.forges.checkout import Checkout
 from hubtool.forges.github import GitHubForge, web_host
-from tests.forges.conftest import NAME
-from tests.forges.github_server import ALL, App, Fault, GitHubServer
+from tests.forges.conftest import FILE, NAME, PROPOSAL, forge_at
+from tests.forges.github_server import Fault, GitHubServer
 from tests.forges.repositories import commit, sha
-
-FILE = "deployments/base/config/common.yaml"
-PROPOSAL = Proposal("hubtool/bump/base/x", "staging", "base: x 1 → 2", "Moves it.\n", ("hub: base",))
-
-
-def _forge(api: str, pause: float = 0.01) -> GitHubForge:
-    owner, name = NAME.split("/")
-    return GitHubForge(owner, name, api, pause)
 
 
 @pytest.fixture
 def forge(github: GitHubServer, monkeypatch: pytest.MonkeyPatch) -> GitHubForge:
     """The forge with a token that may do all, and waits that are short."""
     monkeypatch.setenv("GITHUB_TOKEN", github.token())
-    return _forge(github.api, pause=0.01)
-
-
-@pytest.fixture
-def branch(hubs: Path) -> str:
-    """PROPOSAL's branch, there already with one commit."""
-    commit(hubs, PROPOSAL.head, {FILE: "a: 1\n", "README.md": "hubs\n"})
-    return PROPOSAL.head
+    return forge_at(github.api, pause=0.01)
 
 
 def test_a_request_is_opened_with_title_body_and_labels(forge: GitHubForge, github: GitHubServer, branch: str) -> None:
@@ -154,7 +136,7 @@ def test_no_permission_to_open_a_request_says_which_are_needed(
 ) -> None:
     token = github.token(contents="write", metadata="read")
     monkeypatch.setenv("GH_TOKEN", token)
-    forge = _forge(github.api)
+    forge = forge_at(github.api)
     with pytest.raises(HubtoolError) as caught:
         forge.open_request(PROPOSAL)
     assert "no permission to open a pull request on an-org/some-hubs with the token in $GH_TOKEN" in str(caught.value)
@@ -167,13 +149,13 @@ def test_a_token_that_github_does_not_know_is_named_by_its_variable(
 ) -> None:
     monkeypatch.setenv("HUBTOOL_GITHUB_TOKEN", "ghp_revoked")
     with pytest.raises(HubtoolError, match=r"does not accept the token in \$HUBTOOL_GITHUB_TOKEN") as caught:
-        _forge(github.api).default_branch()
+        forge_at(github.api).default_branch()
     assert "ghp_revoked" not in str(caught.value)
 
 
 def test_no_token_at_all_says_what_to_set(github: GitHubServer) -> None:
     with pytest.raises(HubtoolError, match="HUBTOOL_GITHUB_APP_ID"):
-        _forge(github.api).default_branch()
+        forge_at(github.api).default_branch()
 
 
 def test_a_repository_that_is_not_there_is_named(github: GitHubServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +187,7 @@ def test_may_open_names_who_hubtool_is(forge: GitHubForge) -> None:
 def test_may_open_refuses_a_token_that_may_only_read(github: GitHubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_TOKEN", github.token(contents="read", metadata="read"))
     with pytest.raises(HubtoolError, match="may not push to an-org/some-hubs"):
-        _forge(github.api).may_open()
+        forge_at(github.api).may_open()
 
 
 def test_may_open_refuses_an_archived_repository(forge: GitHubForge, github: GitHubServer) -> None:
@@ -300,84 +282,11 @@ def test_a_token_that_may_not_push_is_said_so(
 ) -> None:
     token = github.token(contents="read", metadata="read")
     monkeypatch.setenv("GITHUB_TOKEN", token)
-    checkout = Checkout(_forge(github.api).remote(), "staging", tmp_path / "clone")
+    checkout = Checkout(forge_at(github.api).remote(), "staging", tmp_path / "clone")
     made = checkout.commit(checkout.write_tree({FILE: b"a: 1\n"}), "move\n")
     with pytest.raises(HubtoolError, match="no permission to push the branch hubtool/x") as caught:
         checkout.push(made, "hubtool/x", None)
     assert token not in str(caught.value)
-
-
-# ---- GitHub App
-
-
-@pytest.fixture(scope="module")
-def key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-@pytest.fixture
-def app(github: GitHubServer, key: rsa.RSAPrivateKey, monkeypatch: pytest.MonkeyPatch) -> App:
-    """An App that is installed on the repository, its id and key in the environment."""
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    github.apps["123"] = App(public.decode())
-    monkeypatch.setenv("HUBTOOL_GITHUB_APP_ID", "123")
-    monkeypatch.setenv("HUBTOOL_GITHUB_APP_PRIVATE_KEY", _pem(key))
-    return github.apps["123"]
-
-
-def _pem(key: rsa.RSAPrivateKey) -> str:
-    formats = (serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
-    return key.private_bytes(serialization.Encoding.PEM, *formats).decode()
-
-
-def test_an_app_opens_requests_with_its_installations_token(
-    app: App, github: GitHubServer, branch: str, tmp_path: Path
-) -> None:
-    forge = _forge(github.api, pause=0.01)
-    assert forge.may_open() == "the GitHub App"
-    assert forge.open_request(PROPOSAL).state == "created"
-    Checkout(forge.remote(), "staging", tmp_path / "clone")
-    assert [token[:4] for token in github.tokens] == ["ghs_"]
-    assert next(iter(github.tokens.values())) == {"contents": "write", "pull_requests": "write", "metadata": "read"}
-
-
-def test_an_apps_key_may_stand_in_a_file(
-    app: App, github: GitHubServer, key: rsa.RSAPrivateKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "key.pem").write_text(_pem(key))
-    monkeypatch.delenv("HUBTOOL_GITHUB_APP_PRIVATE_KEY")
-    monkeypatch.setenv("HUBTOOL_GITHUB_APP_PRIVATE_KEY_FILE", str(tmp_path / "key.pem"))
-    assert _forge(github.api).default_branch() == "staging"
-
-
-def test_an_app_that_is_not_installed_is_said_so(app: App, github: GitHubServer) -> None:
-    app.granted = None
-    with pytest.raises(HubtoolError, match="is not installed on an-org/some-hubs"):
-        _forge(github.api).may_open()
-
-
-def test_an_app_that_lacks_a_permission_is_said_so(app: App, github: GitHubServer) -> None:
-    app.granted = {**ALL, "pull_requests": "read"}
-    with pytest.raises(HubtoolError, match="lacks permissions on an-org/some-hubs"):
-        _forge(github.api).may_open()
-
-
-def test_another_apps_key_is_refused(app: App, github: GitHubServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    monkeypatch.setenv("HUBTOOL_GITHUB_APP_PRIVATE_KEY", _pem(other))
-    with pytest.raises(HubtoolError, match="does not accept the GitHub App"):
-        _forge(github.api).may_open()
-
-
-@pytest.mark.parametrize(
-    ("key_text", "message"), [("no key", "is not a private key"), ("", "is set, but no private key")]
-)
-def test_a_key_that_is_none_is_an_error(
-    app: App, github: GitHubServer, monkeypatch: pytest.MonkeyPatch, key_text: str, message: str
-) -> None:
-    monkeypatch.setenv("HUBTOOL_GITHUB_APP_PRIVATE_KEY", key_text)
-    with pytest.raises(HubtoolError, match=message):
-        _forge(github.api).may_open()
 
 
 # ---- addresses
@@ -412,11 +321,3 @@ def test_the_server_itself_notices_what_github_does_not_have(github: GitHubServe
     assert "'head' is a required property" in found
     assert "/no/such/path is not in GitHub's description" in found
     github.problems.clear()
-
-
-def test_the_key_of_an_app_signs_a_short_lived_token(app: App, github: GitHubServer, key: rsa.RSAPrivateKey) -> None:
-    """The server refuses what GitHub refuses: a token that lives longer than ten minutes."""
-    now = int(time.time())
-    long_lived = jwt.encode({"iat": now, "exp": now + 3600, "iss": "123"}, _pem(key), algorithm="RS256")
-    answer, _ = github.answer("GET", f"/repos/{NAME}/installation", "", f"Bearer {long_lived}", None)
-    assert answer.status == 401
