@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import IO
 
 import git
 
@@ -33,6 +35,7 @@ def demo(*, directory: Path | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     repository, bare = folder / IMAGE, folder / "deployment.git"
     with ExitStack() as stack:
+        _lock(stack.enter_context((folder / ".lock").open("w")), folder)
         console.say("== Parts")
         parts = take_parts(stack, folder / "registry", _port(repository))
         console.say("\n== hubtool new")
@@ -42,6 +45,13 @@ def demo(*, directory: Path | None) -> None:
     console.result(f"\nimage: {digest}")
     console.say(f"repositories: {repository} and {bare}")
     console.say(f"done in {time.monotonic() - started:.0f} s; run it again, or remove {folder}")
+
+
+def _lock(file: IO[str], folder: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise HubtoolError(f"another demo is at work in {folder}", hint="wait for it, or give --directory") from error
 
 
 def _port(repository: Path) -> int | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import itertools
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hubtool.errors import HubtoolError
 from hubtool.sandbox import packages
 from hubtool.sandbox.services import end_leftover, service
 
@@ -32,26 +35,50 @@ def answers(host: str | None = None) -> bool:
 def private_dockerd(folder: Path) -> Iterator[str]:
     """Run a Docker daemon with its images below FOLDER; gives its DOCKER_HOST.
 
-    Images and build cache stay in FOLDER for the next run. A daemon that an earlier run left is ended first.
-    Raises HubtoolError where dockerd is not there and can't be installed, or does not start.
+    Images and build cache stay in FOLDER for the next run. A daemon that an earlier run left is ended first;
+    where one of a run that still goes on uses FOLDER, this one has a folder of its own beside it. Raises
+    HubtoolError where dockerd is not there and can't be installed, or does not start.
     """
     packages.ensure(["dockerd"])
-    folder.mkdir(parents=True, exist_ok=True)
-    # A socket's path may have 107 bytes: it stands in the temporary folder, under a name made of FOLDER's.
-    short = Path(tempfile.gettempdir()) / f"hubtool-{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]}"
-    short.mkdir(mode=0o700, exist_ok=True)
-    pidfile = short / "dockerd.pid"
-    end_leftover(pidfile, "dockerd")
-    host = f"unix://{short}/docker.sock"
     dockerd = packages.find("dockerd") or Path("dockerd")
-    command: list[str | Path] = [
-        dockerd,
-        f"--data-root={folder / 'data'}",
-        f"--exec-root={short / 'exec'}",
-        f"--pidfile={pidfile}",
-        f"--host={host}",
-        "--log-level=warn",
-    ]
     path = os.pathsep.join([os.environ.get("PATH", ""), *packages.SBIN])
-    with service(command, log=folder / "dockerd.log", ready=lambda: answers(host), env={"PATH": path}):
-        yield host
+    with _own_folder(folder) as data, _short_folder(data) as short:
+        host = f"unix://{short}/docker.sock"
+        pidfile = short / "dockerd.pid"
+        end_leftover(pidfile, "dockerd")
+        command: list[str | Path] = [
+            dockerd,
+            f"--data-root={data / 'data'}",
+            f"--exec-root={short / 'exec'}",
+            f"--pidfile={pidfile}",
+            f"--host={host}",
+            "--log-level=warn",
+        ]
+        with service(command, log=data / "dockerd.log", ready=lambda: answers(host), env={"PATH": path}):
+            yield host
+
+
+@contextmanager
+def _own_folder(folder: Path) -> Iterator[Path]:
+    """FOLDER, or the first of FOLDER-2, FOLDER-3 … that no running process holds."""
+    for number in itertools.count(1):
+        candidate = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        candidate.mkdir(parents=True, exist_ok=True)
+        with (candidate / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield candidate
+            return
+
+
+@contextmanager
+def _short_folder(data: Path) -> Iterator[Path]:
+    """A folder for the socket, whose path may have 107 bytes: a temporary one, under a name made of DATA's."""
+    name = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:12]
+    short = Path(tempfile.gettempdir()) / f"hubtool-{os.getuid()}-{name}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    if short.stat().st_uid != os.getuid():
+        raise HubtoolError(f"{short} belongs to somebody else", hint="remove it, or set TMPDIR")
+    yield short

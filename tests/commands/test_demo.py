@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
@@ -44,3 +45,11 @@ def test_a_folder_that_is_a_file_is_one_clear_error(tmp_path: Path) -> None:
     done = demo(tmp_path / "file", f"tcp://127.0.0.1:{free_port()}")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
+
+
+def test_two_demos_in_one_folder_do_not_meet(tmp_path: Path) -> None:
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = demo(tmp_path, f"tcp://127.0.0.1:{free_port()}")
+    assert done.returncode == 1
+    assert "another demo is at work" in done.stderr

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -50,19 +51,33 @@ def test_a_foreign_process_with_a_leftovers_number_is_left_alone(tmp_path: Path)
     assert not pidfile.exists()
 
 
-def test_a_daemon_that_was_left_behind_is_ended_and_its_images_stay(tmp_path: Path) -> None:
-    with dockerd.private_dockerd(tmp_path) as first:
+LEAVE_A_DAEMON = """
+import os, pathlib, sys
+from hubtool.sandbox.dockerd import private_dockerd
+with private_dockerd(pathlib.Path(sys.argv[1])) as host:
+    print(host, flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_daemon_that_a_killed_run_left_is_ended_and_its_folder_taken_over(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", LEAVE_A_DAEMON, str(tmp_path)]
+    killed = subprocess.run(argv, capture_output=True, text=True, check=False)
+    left = killed.stdout.strip()
+    assert dockerd.answers(left), killed.stderr
+    pid = (Path(left.removeprefix("unix://")).parent / "dockerd.pid").read_text()
+    with dockerd.private_dockerd(tmp_path) as host:
+        assert host == left
+        assert dockerd.answers(host)
+        assert (Path(host.removeprefix("unix://")).parent / "dockerd.pid").read_text() != pid
+    assert not dockerd.answers(host)
+
+
+def test_two_daemons_at_once_keep_out_of_each_other_s_way(tmp_path: Path) -> None:
+    with dockerd.private_dockerd(tmp_path / "docker") as first, dockerd.private_dockerd(tmp_path / "docker") as second:
+        assert first != second
         assert dockerd.answers(first)
-        pid = int((Path(first.removeprefix("unix://")).parent / "dockerd.pid").read_text())
-        with dockerd.private_dockerd(tmp_path) as second:
-            assert second == first
-            assert not Path(f"/proc/{pid}").exists() or _is_zombie(pid)
-            assert dockerd.answers(second)
-    assert not dockerd.answers(first)
-
-
-def _is_zombie(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().split(") ")[1].startswith("Z")
+        assert dockerd.answers(second)
 
 
 def test_no_daemon_answers_at_an_address_without_one(tmp_path: Path) -> None:
