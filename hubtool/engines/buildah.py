@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from hubtool.engines import Container, ContainerSpec, EngineBuild, EngineImage, failures
-from hubtool.engines.buildah_container import BuildahContainer, end_leftover
+from hubtool.engines.buildah_container import BuildahContainer, another_build_runs, end_leftover
 from hubtool.engines.leftovers import LABEL, RUN_ID, keep
 from hubtool.errors import HubtoolError
 from hubtool.process import ProcessError, run, stream, which
@@ -71,10 +71,25 @@ class BuildahEngine:
         """Build, yielding output lines as they come. The tag names the image only if all went well."""
         with _folder(build.context) as context:
             words = [*self._program, *build_arguments(build, context, self.isolation)]
+            before = self._containers()
             try:
                 yield from stream(*words, env={"BUILDAH_ISOLATION": self.isolation})
             except ProcessError as error:
                 raise failures.explain(error, prune="buildah rmi --prune") from error
+            except BaseException:
+                self._remove_working(before)
+                raise
+
+    def _containers(self) -> set[str]:
+        listed = json.loads(run(*self._program, "containers", "--json").stdout or "[]") or []
+        return {str(container["containername"]) for container in listed}
+
+    def _remove_working(self, before: set[str]) -> None:
+        """Remove the working container that an interrupted build left: buildah does so only for one that ends.
+        Their names don't tell whose they are, so while any other build runs they stay."""
+        if not another_build_runs():
+            for name in self._containers() - before:
+                run(*self._program, "rm", name, check=False)
 
     def inspect(self, image: str) -> EngineImage | None:
         """The image by tag or id; None where the engine has none. ``size`` is the sum of its layers as stored."""
@@ -127,8 +142,7 @@ class BuildahEngine:
 
     def clean(self, run_id: str) -> int:
         """Remove every container of the run RUN_ID, and end what still runs in it; returns how many."""
-        listed = json.loads(run(*self._program, "containers", "--json").stdout or "[]") or []
-        names = [c["containername"] for c in listed if c["containername"].startswith(f"hubtool-{run_id}-")]
+        names = [name for name in self._containers() if name.startswith(f"hubtool-{run_id}-")]
         for name in names:
             end_leftover(name)
             run(*self._program, "rm", name, check=False)

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from hubtool.engines import ContainerSpec
@@ -235,11 +235,18 @@ def _signal(pid: int, sign: signal.Signals) -> None:
 
 def end_leftover(name: str) -> None:
     """End what still runs in the container called NAME after its hubtool was killed."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
+    for pid, words in _command_lines():
         if name.encode() in words and b"run" in words:
-            for pid in [*_descendants(int(entry.name)), int(entry.name)]:
-                _signal(pid, signal.SIGKILL)
+            for one in [*_descendants(pid), pid]:
+                _signal(one, signal.SIGKILL)
+
+
+def another_build_runs() -> bool:
+    """Whether any buildah on this machine is building."""
+    return any(words[0].endswith(b"buildah") and b"bud" in words for _, words in _command_lines())
+
+
+def _command_lines() -> Iterator[tuple[int, list[bytes]]]:
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            yield int(entry.name), (entry / "cmdline").read_bytes().split(b"\0")
