@@ -75,6 +75,7 @@ class BuildahEngine:
             try:
                 yield from stream(*words, env={"BUILDAH_ISOLATION": self.isolation})
             except ProcessError as error:
+                self._remove_working(before)
                 raise failures.explain(error, prune="buildah rmi --prune") from error
             except BaseException:
                 self._remove_working(before)
@@ -85,8 +86,8 @@ class BuildahEngine:
         return {str(container["containername"]) for container in listed}
 
     def _remove_working(self, before: set[str]) -> None:
-        """Remove the working container that an interrupted build left: buildah does so only for one that ends.
-        Their names don't tell whose they are, so while any other build runs they stay."""
+        """Remove the working container that a failed or interrupted build left. Their names don't tell whose
+        they are, so while any other build runs they stay."""
         if not another_build_runs():
             for name in self._containers() - before:
                 run(*self._program, "rm", name, check=False)

@@ -76,6 +76,7 @@ def test_a_build_that_fails_leaves_the_tag_where_it_was(engine: Engine) -> None:
         list(engine.build(build_of(f"FROM {SMALL}\nENV V=2\nRUN echo last words; exit 3\n")))
     assert "last words" in caught.value.message
     assert engine.inspect(MADE) == before
+    _no_working_container(engine)
 
 
 def test_a_folder_is_a_context_as_well(engine: Engine, tmp_path: Path) -> None:
@@ -107,6 +108,10 @@ def test_a_build_that_is_given_up_ends(engine: Engine) -> None:
     started = time.monotonic()
     lines.close()  # type: ignore[attr-defined]
     assert time.monotonic() - started < 15
+    _no_working_container(engine)
+
+
+def _no_working_container(engine: Engine) -> None:
     if engine.name == "buildah":
         assert run("buildah", "containers", "--quiet").stdout == ""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,15 +55,12 @@ def _read(job: BuildJob, setting: Setting) -> Prepared:
         app = HubtoolRepo2Docker(log=log)
         app.recorder = recorder
         _configure(app, job, setting)
-        before = os.getcwd()
         try:
             app.build()
         except HubtoolError:
             raise
         except UNREADABLE as error:
             raise HubtoolError(f"repo2docker cannot read {job.context}: {_told(error, lines)}") from error
-        finally:
-            os.chdir(before)
     if recorder.prepared is None:
         raise HubtoolError(f"repo2docker found nothing to build in {job.context}")
     recorder.prepared.notes = [line for line in lines if line] + recorder.prepared.context.notes()
