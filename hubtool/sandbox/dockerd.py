@@ -8,11 +8,12 @@ import itertools
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from hubtool.errors import HubtoolError
 from hubtool.sandbox import packages
+from hubtool.sandbox.bridge import own_bridge
 from hubtool.sandbox.services import end_leftover, service
 
 
@@ -42,20 +43,25 @@ def private_dockerd(folder: Path) -> Iterator[str]:
     packages.ensure(["dockerd"])
     dockerd = packages.find("dockerd") or Path("dockerd")
     path = os.pathsep.join([os.environ.get("PATH", ""), *packages.SBIN])
-    with _own_folder(folder) as data, _short_folder(data) as short:
+    with ExitStack() as stack:
+        data = stack.enter_context(_own_folder(folder))
+        short = _short_folder(data)
         host = f"unix://{short}/docker.sock"
         pidfile = short / "dockerd.pid"
         end_leftover(pidfile, "dockerd")
+        bridge = stack.enter_context(own_bridge(f"hub-{short.name[-11:]}"))
         command: list[str | Path] = [
             dockerd,
             f"--data-root={data / 'data'}",
             f"--exec-root={short / 'exec'}",
             f"--pidfile={pidfile}",
             f"--host={host}",
+            f"--bridge={bridge}",
             "--log-level=warn",
         ]
-        with service(command, log=data / "dockerd.log", ready=lambda: answers(host), env={"PATH": path}):
-            yield host
+        log = data / "dockerd.log"
+        stack.enter_context(service(command, log=log, ready=lambda: answers(host), env={"PATH": path}))
+        yield host
 
 
 @contextmanager
@@ -73,12 +79,11 @@ def _own_folder(folder: Path) -> Iterator[Path]:
             return
 
 
-@contextmanager
-def _short_folder(data: Path) -> Iterator[Path]:
+def _short_folder(data: Path) -> Path:
     """A folder for the socket, whose path may have 107 bytes: a temporary one, under a name made of DATA's."""
     name = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:12]
     short = Path(tempfile.gettempdir()) / f"hubtool-{os.getuid()}-{name}"
     short.mkdir(mode=0o700, exist_ok=True)
     if short.stat().st_uid != os.getuid():
         raise HubtoolError(f"{short} belongs to somebody else", hint="remove it, or set TMPDIR")
-    yield short
+    return short

@@ -18,6 +18,7 @@ PACKAGES = {
     "docker-registry": "docker-registry",
     "mmdebstrap": "mmdebstrap",
     "git": "git",
+    "ip": "iproute2",
 }
 
 
