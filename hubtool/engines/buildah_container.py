@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -28,6 +29,7 @@ _ADDED = re.compile(
     r"(?:Error: (?:exit status \d+|signal: [\w ]+|while running runtime: .*)\n?)?\Z"
 )
 HOME_GROUP = 100
+VARIABLES = "/run/hubtool-variables"  # the file inside that holds the container's variables
 
 
 class BuildahContainer:
@@ -50,7 +52,7 @@ class BuildahContainer:
         for port in self._spec.ports:
             _is_free(port)
         user, argv = self._with_groups(self._spec.user, argv)
-        words = self._run_words(user, None, self._spec.workdir)
+        words = self._run_words(user, self._spec.environment, self._spec.workdir)
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [*words, *argv],
@@ -69,16 +71,31 @@ class BuildahContainer:
         return folder
 
     def _run_words(
-        self, user: str | None, environment: Mapping[str, str] | None, workdir: str | None
+        self, user: str | None, environment: Mapping[str, str], workdir: str | None
     ) -> tuple[str, ...]:
+        """The words before those of the program inside. Variables travel in a file that a shell reads there: what
+        stands in a program's arguments, every user of this machine can see."""
         words = ["run", "--isolation", self._isolation, "--network", self._spec.network or "host"]
         words += ["--user", user] if user else []
-        for key, value in {**self._spec.environment, **(environment or {})}.items():
-            words += ["--env", f"{key}={value}"]
         for target, (source, mode) in self._volumes.items():
             words += ["--volume", f"{source}:{target}:{mode}"]
         words += ["--workingdir", workdir] if workdir else []
-        return (*self._program, *words, self.id, "--")
+        if not environment:
+            return (*self._program, *words, self.id, "--")
+        words += ["--volume", f"{self._environment_file(user, environment)}:{VARIABLES}:ro"]
+        return (*self._program, *words, self.id, "--", "sh", "-c", f'. {VARIABLES}; exec "$@"', "sh")
+
+    def _environment_file(self, user: str | None, environment: Mapping[str, str]) -> Path:
+        lines = [f"export {key}={shlex.quote(value)}\n" for key, value in environment.items()]
+        handle, name = tempfile.mkstemp(prefix="variables-", dir=self._folder)
+        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.writelines(lines)
+        uid = (user or "").partition(":")[0]
+        if uid.isdigit() and os.geteuid() == 0:
+            os.chown(name, int(uid), -1)
+        elif not uid.isdigit():
+            Path(name).chmod(0o644)  # whom a name means, only the image knows
+        return Path(name)
 
     def _with_groups(self, user: str | None, argv: Sequence[str]) -> tuple[str | None, list[str]]:
         """USER and ARGV, by way of setpriv (util-linux) where that user has supplementary groups: buildah has
@@ -99,10 +116,10 @@ class BuildahContainer:
     def _home_where_groups_work(self, user: str) -> str | None:
         """The HOME that buildah gives USER, asked once; None where setpriv is not in the image."""
         if user not in self._homes:
-            words = (*self._run_words("0", None, None), "setpriv", "-V")
+            words = (*self._run_words("0", {}, None), "setpriv", "-V")
             if run(*words, check=False).returncode != 0:
                 return None
-            told = run(*self._run_words(user, None, None), "env", check=False).stdout.splitlines()
+            told = run(*self._run_words(user, {}, None), "env", check=False).stdout.splitlines()
             self._homes[user] = next((line[5:] for line in told if line.startswith("HOME=")), "/")
         return self._homes[user]
 
@@ -119,7 +136,8 @@ class BuildahContainer:
         ProcessError raised."""
         chosen, words = self._with_groups(user or self._spec.user, argv)
         try:
-            done = run(*self._run_words(chosen, environment, workdir), *words, check=False, timeout=timeout)
+            together = {**self._spec.environment, **(environment or {})}
+            done = run(*self._run_words(chosen, together, workdir), *words, check=False, timeout=timeout)
         except ProcessError as error:
             raise ProcessError(tuple(argv), None, error.output) from error
         return Completed(tuple(argv), done.returncode, done.stdout, _ADDED.sub("", done.stderr))
