@@ -15,8 +15,9 @@ from hubtool.contracts.report import as_markdown, as_text, promises_as_text
 from hubtool.contracts.runner import promises, run_checks
 from hubtool.engines import Engine, EngineImage, choose_engine
 from hubtool.errors import HubtoolError
+from hubtool.files import write_whole
 from hubtool.plan import Variant, make_plan
-from hubtool.plan.records import Record, folder, read_record, write_record, write_text
+from hubtool.plan.records import Record, folder, read_record, write_record
 from hubtool.plan.source import read_source
 
 IMAGE_TESTS = "image-tests"
@@ -197,7 +198,7 @@ def _list_checks(root: Path, contract: str | None, as_json: bool) -> None:
 def tell(reports: Sequence[TestReport], junit: Path | None, as_json: bool) -> None:
     """Write and print what programs read, then fail where an image did not pass."""
     if junit is not None:
-        write_text(junit, junit_xml(reports))
+        write_whole(junit, junit_xml(reports))
     if as_json:
         console.result_json([report_json(report) for report in reports])
     for report in reports:

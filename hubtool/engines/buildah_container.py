@@ -70,9 +70,7 @@ class BuildahContainer:
         self._folder.chmod(0o755)
         return folder
 
-    def _run_words(
-        self, user: str | None, environment: Mapping[str, str], workdir: str | None
-    ) -> tuple[str, ...]:
+    def _run_words(self, user: str | None, environment: Mapping[str, str], workdir: str | None) -> tuple[str, ...]:
         """The words before those of the program inside. Variables travel in a file that a shell reads there: what
         stands in a program's arguments, every user of this machine can see."""
         words = ["run", "--isolation", self._isolation, "--network", self._spec.network or "host"]

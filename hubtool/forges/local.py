@@ -9,13 +9,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hubtool.errors import HubtoolError, Where
+from hubtool.files import write_whole
 from hubtool.forges import Proposal, PullRequest, Remote
 from hubtool.process import Completed, ProcessError, run
 
@@ -74,7 +74,7 @@ class LocalForge:
             requests = [_Request.read(file) for file in sorted(folder.glob("*.md"))]
             found = next((one for one in requests if self._is_for(one, proposal)), None)
             if found is not None and self._is_merged(found):
-                _write(folder / f"{found.number}.md", _replaced(found, state=MERGED).as_markdown())
+                write_whole(folder / f"{found.number}.md", _replaced(found, state=MERGED).as_markdown())
                 found = None
             number = found.number if found else max((one.number for one in requests), default=0) + 1
             wanted = _Request(
@@ -89,7 +89,7 @@ class LocalForge:
             moved = self._set_head(number, head)
             file = folder / f"{number}.md"
             if wanted != found:
-                _write(file, wanted.as_markdown())
+                write_whole(file, wanted.as_markdown())
             state = "created" if found is None else "refreshed" if moved or wanted != found else "unchanged"
             return PullRequest(number, file.as_uri(), state)
 
@@ -146,14 +146,3 @@ class LocalForge:
 
 def _replaced(request: _Request, state: str) -> _Request:
     return _Request(**{**asdict(request), "labels": request.labels, "state": state})
-
-
-def _write(file: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(name, file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -1,15 +1,12 @@
-"""What hubtool remembers between its verbs: ``.hubtool/IMAGE.json`` beside hubtool.yaml.
-
-Written beside and renamed, so that a reader sees the old record or the new one, never half of one.
-"""
+"""What hubtool remembers between its verbs: ``.hubtool/IMAGE.json`` beside hubtool.yaml."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from hubtool.files import write_whole
 
 FOLDER = ".hubtool"
 
@@ -36,7 +33,7 @@ def read_record(root: Path, image: str) -> Record | None:
 
 
 def write_record(root: Path, image: str, record: Record) -> None:
-    write_text(folder(root) / f"{image}.json", json.dumps(asdict(record), indent=2) + "\n")
+    write_whole(folder(root) / f"{image}.json", json.dumps(asdict(record), indent=2) + "\n")
 
 
 def folder(root: Path) -> Path:
@@ -45,17 +42,5 @@ def folder(root: Path) -> Path:
     path.mkdir(exist_ok=True)
     ignore = path / ".gitignore"
     if not ignore.exists():
-        write_text(ignore, "*\n")
+        write_whole(ignore, "*\n")
     return path
-
-
-def write_text(file: Path, text: str) -> None:
-    """Write FILE whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(name, file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
