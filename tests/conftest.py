@@ -17,7 +17,6 @@ from hubtool.sandbox import base_image as sandbox_base
 from hubtool.sandbox import dockerd
 from hubtool.sandbox.registry import local_registry
 
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As a shell's background job; the programs under test would inherit it, and no Ctrl-C would reach them.
     signal.signal(signal.SIGINT, signal.default_int_handler)
