@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import itertools
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -46,6 +47,7 @@ def private_dockerd(folder: Path) -> Iterator[str]:
     with ExitStack() as stack:
         data = stack.enter_context(_own_folder(folder))
         short = _short_folder(data)
+        stack.callback(shutil.rmtree, short, ignore_errors=True)
         host = f"unix://{short}/docker.sock"
         pidfile = short / "dockerd.pid"
         end_leftover(pidfile, "dockerd")
