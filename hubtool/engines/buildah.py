@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tarfile
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
@@ -18,6 +18,11 @@ from hubtool.engines.buildah_container import BuildahContainer, another_build_ru
 from hubtool.engines.leftovers import LABEL, RUN_ID, keep
 from hubtool.errors import HubtoolError
 from hubtool.process import ProcessError, run, stream, which
+
+if sys.version_info >= (3, 12):
+    import tarfile
+else:
+    from backports import tarfile
 
 LOCAL = "localhost/"
 

@@ -9,19 +9,24 @@ from pathlib import Path
 import httpx
 import yaml
 
+from hubtool.errors import HubtoolError
 from hubtool.sandbox import packages
-from hubtool.sandbox.services import free_port, service
+from hubtool.sandbox.services import end_leftover, free_port, is_free, service
 
 
 @contextmanager
 def local_registry(folder: Path, *, htpasswd: str | None = None, port: int | None = None) -> Iterator[str]:
-    """Run a registry on 127.0.0.1; gives its ``host:port``.
+    """Run a registry on 127.0.0.1; gives its ``host:port``. One that a killed run left is ended first.
 
     HTPASSWD is the content of an htpasswd file (bcrypt) that users must be in; without it, everybody may push.
     """
     packages.ensure(["docker-registry"])
     folder.mkdir(parents=True, exist_ok=True)
+    pidfile = folder / "registry.pid"
+    end_leftover(pidfile, "docker-registry")
     port = port or free_port()
+    if not is_free(port):
+        raise HubtoolError(f"port {port} of the registry is taken by another program", hint="end that one first")
     settings: dict[str, object] = {
         "version": 0.1,
         "log": {"level": "warn"},
@@ -42,5 +47,7 @@ def local_registry(folder: Path, *, htpasswd: str | None = None, port: int | Non
             return False
 
     program = packages.find("docker-registry") or Path("docker-registry")
-    with service([program, "serve", file], log=folder / "registry.log", ready=ready, seconds=30):
+    with service([program, "serve", file], log=folder / "registry.log", ready=ready, seconds=30) as running:
+        pidfile.write_text(str(running.pid))
         yield f"127.0.0.1:{port}"
+    pidfile.unlink()

@@ -13,7 +13,7 @@ import pytest
 from hubtool.errors import HubtoolError
 from hubtool.sandbox import dockerd, packages
 from hubtool.sandbox.registry import local_registry
-from hubtool.sandbox.services import end_leftover, free_port, service
+from hubtool.sandbox.services import end_leftover, free_port, is_free, service
 from tests.conftest import LocalRegistry
 
 
@@ -97,6 +97,37 @@ def test_the_registry_ends_with_its_block(tmp_path: Path) -> None:
         assert httpx.get(f"http://{host}/v2/", trust_env=False).status_code == 200
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://{host}/v2/", trust_env=False)
+
+
+LEAVE_A_REGISTRY = """
+import os, pathlib, sys
+from hubtool.sandbox.registry import local_registry
+with local_registry(pathlib.Path(sys.argv[1])) as host:
+    print(host, flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_registry_that_a_killed_run_left_is_ended_and_its_port_taken_over(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", LEAVE_A_REGISTRY, str(tmp_path)]
+    # The registry holds the pipe open when its parent is gone: one line is all that comes.
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as killed:
+        assert killed.stdout is not None
+        port = int(killed.stdout.readline().rpartition(":")[2])
+    left = (tmp_path / "registry.pid").read_text()
+    with local_registry(tmp_path, port=port) as host:
+        assert httpx.get(f"http://{host}/v2/", trust_env=False).status_code == 200
+        assert (tmp_path / "registry.pid").read_text() != left
+    assert is_free(port)
+
+
+def test_a_port_that_is_taken_is_one_clear_error(tmp_path: Path, registry: LocalRegistry) -> None:
+    port = int(registry.host.rpartition(":")[2])
+    with (
+        pytest.raises(HubtoolError, match=f"port {port} of the registry is taken"),
+        local_registry(tmp_path, port=port),
+    ):
+        pass
 
 
 def test_programs_that_cannot_be_installed_are_named_with_their_packages(
