@@ -25,7 +25,7 @@ app = typer.Typer(
 
 Images = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[IMAGE]...", help="Images of hubtool.yaml; all, where left out.", show_default=False),
+    typer.Argument(metavar="IMAGE", help="Images of hubtool.yaml; all, where left out.", show_default=False),
 ]
 Root = Annotated[Path, typer.Option("--root", "-C", help="The image repository.", show_default="this folder")]
 EngineName = Annotated[
@@ -111,7 +111,7 @@ def test(
     images: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[IMAGE...|REFERENCE]",
+            metavar="IMAGE|REFERENCE",
             help="Images of hubtool.yaml, or one reference that the engine holds.",
         ),
     ] = None,
