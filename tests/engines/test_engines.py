@@ -83,7 +83,9 @@ def test_a_folder_is_a_context_as_well(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "Dockerfile").write_text(f"FROM {SMALL}\nCOPY x /x\nRUN grep -q content /x\n")
     (tmp_path / "x").write_text("content")
+    engine.remove_image(MADE)
     list(engine.build(EngineBuild(MADE, tmp_path, "sub/Dockerfile")))
+    assert engine.inspect(MADE) is not None
 
 
 def test_a_stream_cannot_write_outside_its_folder(engine: Engine, tmp_path: Path) -> None:

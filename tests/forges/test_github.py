@@ -274,7 +274,7 @@ def test_a_header_of_the_machines_own_does_not_stand_beside_ours(
     header = f'[http "{github.url}/"]\n\textraHeader = Authorization: Basic c29tZTpib2R5\n'
     (tmp_path / "gitconfig").write_text(header)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
-    Checkout(forge.remote(), "staging", tmp_path / "clone")
+    assert Checkout(forge.remote(), "staging", tmp_path / "clone").files()
 
 
 def test_a_token_that_may_not_push_is_said_so(
