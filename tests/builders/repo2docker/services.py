@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import socket
 import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import IO
 
 import trustme
 
@@ -54,10 +55,23 @@ def running_services(folder: Path) -> Iterator[dict[str, str]]:
         server.server_close()
 
 
-def _answer(connection: socket.socket, host: str) -> None:
-    request = b""
-    while b"\r\n\r\n" not in request:
-        request += connection.recv(65536)
-    path = request.split()[1].decode()
-    body = json.dumps(ANSWERS[host, path]).encode()
-    connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+def _answer(connection: ssl.SSLSocket, host: str) -> None:
+    """Read one request whole, answer it, and wait until the other side has hung up: to close while it still
+    writes would take the answer from it."""
+    with connection.makefile("rb") as stream:
+        path = stream.readline().split()[1].decode()
+        length = next((int(line.partition(b":")[2]) for line in _headers(stream) if _is_length(line)), 0)
+        stream.read(length)
+        body = json.dumps(ANSWERS[host, path]).encode()
+        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        with contextlib.suppress(OSError):
+            connection.unwrap()
+
+
+def _headers(stream: IO[bytes]) -> Iterator[bytes]:
+    while (line := stream.readline().strip()) != b"":
+        yield line
+
+
+def _is_length(line: bytes) -> bool:
+    return line.lower().startswith(b"content-length:")
