@@ -15,6 +15,7 @@ import pytest
 from hubtool.engines import get_engine
 from hubtool.sandbox import base_image as sandbox_base
 from hubtool.sandbox import dockerd
+from hubtool.sandbox.parts import cache_folder
 from hubtool.sandbox.registry import local_registry
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -34,8 +35,7 @@ class LocalRegistry:
 @pytest.fixture(scope="session")
 def cache_dir() -> Path:
     """Where what is slow to make stays from run to run."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "hubtool"
-    path = Path(os.environ.get("HUBTOOL_TEST_CACHE", default))
+    path = Path(os.environ.get("HUBTOOL_TEST_CACHE", cache_folder()))
     path.mkdir(parents=True, exist_ok=True)
     return path
 
