@@ -29,7 +29,8 @@ TagStyle = Literal["commit", "date"]
 ForgeName = Literal["auto", "github", "local"]
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[._-][a-z0-9]+)*$", max_length=100)]
-HubName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+HubName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$", max_length=100)]
+RingName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=50)]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -113,6 +114,31 @@ class Deployment(Model):
         description="API URL of a GitHub Enterprise server, like https://HOST/api/v3.",
     )
     labels: tuple[str, ...] = Field((), description="Labels to put on the pull request.")
+    rings: Mapping[RingName, tuple[HubName, ...]] = Field(
+        default_factory=dict, description="Hubs by ring, for `hubtool bump --ring canary`."
+    )
+    hold: tuple[str, ...] = Field((), description="Tags that are never proposed: TAG, or IMAGE:TAG for one image.")
+    soak: str = Field(
+        "0h",
+        pattern=r"^[0-9]{1,4}[mhd]$",
+        description="How long a tag must have been live before `hubtool promote` proposes it: 30m, 24h, 7d.",
+    )
+    platform: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?$",
+        description="Platform that the hubs' nodes have, like linux/arm64; an image without it is refused. "
+        "Those that the old image has where left out, else linux/amd64.",
+    )
+    pin_digest: bool = Field(False, description="Pin tag@digest, so that a tag that moves moves no hub.")
+    charts: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="Helm charts whose quoted appVersion is an image's tag: the chart's folder, and the image.",
+    )
+    chart_version: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="Whether a chart's version is raised where one of its files changes. auto: in a catalogue of "
+        "charts (folder charts/, a chart at the root, one with values.schema.json, or whose appVersion moves).",
+    )
     paths: Mapping[HubName, tuple[str, ...]] = Field(
         default_factory=dict, description="Folders or files of a hub, where they are not deployments/HUB."
     )

@@ -4,7 +4,8 @@ Each is a module that satisfies Protocol Forge."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -30,6 +31,25 @@ class Proposal:
 
 
 @dataclass(frozen=True)
+class OpenRequest:
+    """An open pull request whose branch is in the repository itself, as the forge lists it."""
+
+    number: int
+    url: str
+    head: str
+    title: str
+    body: str
+
+
+@dataclass(frozen=True)
+class SourceCommit:
+    """A commit of the repository that an image is built from; ``subject`` is its message's first line."""
+
+    sha: str
+    subject: str
+
+
+@dataclass(frozen=True)
 class PullRequest:
     """A pull request as the forge holds it. ``state`` is "created", "refreshed" or "unchanged"."""
 
@@ -47,14 +67,89 @@ class Remote:
     config: Sequence[tuple[str, str]] = field(default=(), repr=False)
 
 
+@dataclass(frozen=True)
+class Commit:
+    """A commit as git stores it."""
+
+    sha: str
+    tree: str
+    parents: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True)
+class File:
+    """An entry of a tree: a regular file, with its blob."""
+
+    path: str
+    mode: str
+    blob: str
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A commit that was live on a branch: since ``time`` (seconds since 1970; the committer's clock)."""
+
+    sha: str
+    time: int
+
+
+class BranchMoved(Exception):
+    """Somebody else pushed the branch since it was looked at."""
+
+
+class Branch(Protocol):
+    """A branch of a deployment repository as it stood when it was opened: ``base`` is its commit.
+
+    What is written goes to other branches; nothing is seen by others until ``push``. Every method raises
+    HubtoolError where the forge refuses.
+    """
+
+    name: str
+    base: str
+
+    def files(self) -> Sequence[File]:
+        """The regular files; links and submodules are left out."""
+        ...
+
+    def read(self, files: Sequence[File]) -> Iterable[tuple[str, bytes]]:
+        """Path and bytes of each of FILES, in their order."""
+        ...
+
+    def tip(self, branch: str) -> Commit | None:
+        """The commit that BRANCH stands at in the repository now, or None."""
+        ...
+
+    def write_tree(self, contents: Mapping[str, bytes]) -> str:
+        """The tree of the branch with CONTENTS (paths that files() listed) in place of what it holds."""
+        ...
+
+    def commit(self, tree: str, message: str) -> str:
+        """A commit of TREE on top of ``base``."""
+        ...
+
+    def push(self, commit: str, branch: str, expected: Commit | None) -> None:
+        """Set BRANCH to COMMIT where it still stands at EXPECTED (None: where it does not exist); else raises
+        BranchMoved. A commit that somebody pushed meanwhile is never lost."""
+        ...
+
+    def history(self, path: str) -> Iterator[Revision]:
+        """The commits along the branch's first parents that changed PATH, newest first, as they are asked for."""
+        ...
+
+    def read_at(self, revision: str, paths: Sequence[str]) -> Mapping[str, bytes]:
+        """The bytes of PATHS at a commit that history() gave; without those that were not there."""
+        ...
+
+
 class Forge(Protocol):
     name: str
     repository: str
 
     def default_branch(self) -> str: ...
 
-    def remote(self) -> Remote:
-        """What hubtool.forges.checkout needs to read the repository and push branches to it."""
+    def open_branch(self, branch: str) -> AbstractContextManager[Branch]:
+        """BRANCH to read from and to propose changes of; raises HubtoolError where there is none."""
         ...
 
     def open_request(self, proposal: Proposal) -> PullRequest:
@@ -64,6 +159,19 @@ class Forge(Protocol):
 
     def may_open(self) -> str:
         """Who hubtool is there, for `doctor`; raises HubtoolError where it may not open pull requests."""
+        ...
+
+    def requests(self, base: str) -> Sequence[OpenRequest]:
+        """The open pull requests for BASE from branches of the repository itself, none from forks."""
+        ...
+
+    def close_request(self, number: int, comment: str) -> None:
+        """Close a pull request, with COMMENT (Markdown) to say why. Its branch stays."""
+        ...
+
+    def commits_between(self, source: str, old: str, new: str) -> Sequence[SourceCommit] | None:
+        """The commits after revision OLD up to NEW in the repository at SOURCE (a web address), newest first and
+        at most 100; None where the forge can't tell."""
         ...
 
     def merged_request(self, source: str, revision: str) -> int | None:

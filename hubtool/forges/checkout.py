@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 
 from hubtool.errors import HubtoolError
-from hubtool.forges import Remote
+from hubtool.forges import BranchMoved, Commit, File, Remote, Revision
 from hubtool.process import Completed, ProcessError, run
 
 # Who commits where neither git's configuration nor the environment says; .invalid belongs to nobody (RFC 2606).
@@ -26,27 +27,11 @@ _DENIED = ("403", "401", "Authentication failed", "could not read Username", "Pe
 _MISSING = ("not found", "does not exist", "does not appear to be a git repository", "404")
 
 
-class BranchMoved(Exception):
-    """Somebody else pushed the branch since it was looked at."""
-
-
-@dataclass(frozen=True)
-class Commit:
-    """A commit as git stores it."""
-
-    sha: str
-    tree: str
-    parents: tuple[str, ...]
-    message: str
-
-
-@dataclass(frozen=True)
-class File:
-    """An entry of a tree: a regular file, with its blob."""
-
-    path: str
-    mode: str
-    blob: str
+@contextmanager
+def open_checkout(remote: Remote, branch: str) -> Iterator[Checkout]:
+    """A Checkout of BRANCH in a folder of its own, which goes afterwards."""
+    with tempfile.TemporaryDirectory(prefix="hubtool-") as folder:
+        yield Checkout(remote, branch, Path(folder) / "deployment.git")
 
 
 class Checkout:
@@ -57,7 +42,7 @@ class Checkout:
         branch, or it may not be read."""
         self.remote = remote
         self.folder = folder
-        self.branch = check_branch(branch)
+        self.name = check_branch(branch)
         options = ("--bare", "--depth=1", "--single-branch", "--no-tags", "--filter=blob:none", "--quiet")
         try:
             self._run("clone", *options, f"--branch={branch}", "--", remote.url, str(folder), inside=False)
@@ -130,6 +115,14 @@ class Checkout:
                 raise BranchMoved(branch) from error
             raise self._explain(error, f"push the branch {branch} to") from error
 
+    def history(self, path: str) -> Iterator[Revision]:
+        """As Branch.history."""
+        raise NotImplementedError(path)
+
+    def read_at(self, revision: str, paths: Sequence[str]) -> Mapping[str, bytes]:
+        """As Branch.read_at."""
+        raise NotImplementedError(revision, paths)
+
     # ---- git
 
     def _commit(self, sha: str) -> Commit:
@@ -164,8 +157,8 @@ class Checkout:
 
     def _explain(self, error: ProcessError, doing: str) -> HubtoolError:
         output, url = error.output, self.remote.url
-        if f"Remote branch {self.branch} not found" in output:
-            return HubtoolError(f"no branch '{self.branch}' in {url}", hint="name another with --branch")
+        if f"Remote branch {self.name} not found" in output:
+            return HubtoolError(f"no branch '{self.name}' in {url}", hint="name another with --branch")
         if "hook declined" in output or "protected branch" in output:
             return HubtoolError(f"{url} does not take the branch:\n{_last(output)}")
         if any(word in output for word in _DENIED):

@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -21,7 +22,8 @@ from github.Repository import Repository
 
 from hubtool.console import warn
 from hubtool.errors import HubtoolError
-from hubtool.forges import GITHUB_API, Proposal, PullRequest, Remote
+from hubtool.forges import GITHUB_API, Branch, OpenRequest, Proposal, PullRequest, Remote, SourceCommit
+from hubtool.forges.checkout import open_checkout
 
 TOKENS = ("HUBTOOL_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN")
 APP_ID, APP_KEY, APP_KEY_FILE = (
@@ -101,6 +103,18 @@ class GitHubForge:
         if not self._auth.token.startswith("ghs_") and not (may and may.push):
             raise HubtoolError(f"{self._who} may not push to {self.repository}", hint=NEEDS)
         return self._who
+
+    def open_branch(self, branch: str) -> AbstractContextManager[Branch]:
+        return open_checkout(self.remote(), branch)
+
+    def requests(self, base: str) -> list[OpenRequest]:
+        raise NotImplementedError(base)
+
+    def close_request(self, number: int, comment: str) -> None:
+        raise NotImplementedError(number, comment)
+
+    def commits_between(self, source: str, old: str, new: str) -> list[SourceCommit] | None:
+        return None
 
     def merged_request(self, source: str, revision: str) -> int | None:
         url = urlsplit(source)

@@ -10,13 +10,14 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hubtool.errors import HubtoolError, Where
 from hubtool.files import write_whole
-from hubtool.forges import Proposal, PullRequest, Remote
+from hubtool.forges import Branch, OpenRequest, Proposal, PullRequest, Remote, SourceCommit
+from hubtool.forges.checkout import open_checkout
 from hubtool.process import Completed, ProcessError, run
 
 OPEN, MERGED = "open", "merged"
@@ -98,6 +99,18 @@ class LocalForge:
         if not os.access(folder, os.W_OK):
             raise HubtoolError(f"{folder} can't be written to")
         return f"whoever may write to {folder}"
+
+    def open_branch(self, branch: str) -> AbstractContextManager[Branch]:
+        return open_checkout(self.remote(), branch)
+
+    def requests(self, base: str) -> list[OpenRequest]:
+        raise NotImplementedError(base)
+
+    def close_request(self, number: int, comment: str) -> None:
+        raise NotImplementedError(number, comment)
+
+    def commits_between(self, source: str, old: str, new: str) -> list[SourceCommit] | None:
+        return None
 
     def merged_request(self, source: str, revision: str) -> int | None:
         return None

@@ -10,7 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Form = Literal["inline", "split", "tag-only", "prose"]
+# inline: a whole reference. split: name and tag beside each other. tag-only: a tag for the image that another file
+# of the hub names. app-version: a chart's appVersion, which is the tag of the image that hubtool.yaml says. link: a
+# reference in a launcher link. prose: a reference in a text for people, never moved.
+Form = Literal["inline", "split", "tag-only", "app-version", "link", "prose"]
 
 
 @dataclass(frozen=True, order=True)
@@ -59,3 +62,15 @@ class Skipped:
 
     file: str
     why: str
+
+
+class Unreadable(Exception):
+    """The bytes can't be read for pins; the text says why."""
+
+
+class Template(Unreadable):
+    """A template that is not YAML even with its expressions masked; ``text`` is the file's."""
+
+    def __init__(self, message: str, text: str) -> None:
+        super().__init__(message)
+        self.text = text

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from hubtool.config import Deployment
 from hubtool.console import step
 from hubtool.errors import HubtoolError
-from hubtool.forges import Forge, Proposal, PullRequest, open_forge
-from hubtool.forges.checkout import BranchMoved, Checkout
+from hubtool.forges import Branch, BranchMoved, Forge, Proposal, PullRequest, open_forge
 from hubtool.pins.choose import Choice, NoPin, choose
+from hubtool.pins.hubs import hub_files
 from hubtool.pins.inherit import inherit
 from hubtool.pins.request import Facts, Origin, body, branch_name, commit_message, is_untouched, mark, title, trailers
 from hubtool.pins.scan import Change, Scan, move, scan
-from hubtool.pins.scope import hub_files
 from hubtool.reference import ImageReference
 from hubtool.registries import Release, find_release
 
@@ -77,7 +74,7 @@ def bump_hubs(
     forge = open_forge(deployment.repository, deployment.forge, deployment.api)
     default = forge.default_branch()
     branch = deployment.branch or default
-    with _checkout(forge, branch) as checkout:
+    with open_branch(forge, branch) as checkout:
         job = _Job(forge, checkout, deployment, default, from_tag, all_tags)
         # All is planned before anything is pushed, so that an error in the last hub leaves no half of the work.
         plans = [plan for hub in hubs for plan in job.plan_hub(hub, images)]
@@ -85,17 +82,18 @@ def bump_hubs(
 
 
 @contextmanager
-def _checkout(forge: Forge, branch: str) -> Iterator[Checkout]:
-    with tempfile.TemporaryDirectory(prefix="hubtool-") as folder:
+def open_branch(forge: Forge, branch: str) -> Iterator[Branch]:
+    """BRANCH of the deployment repository, told to who waits for it."""
+    with ExitStack() as stack:
         with step(f"Reading {forge.repository} at {branch}"):
-            checkout = Checkout(forge.remote(), branch, Path(folder) / "deployment.git")
-        yield checkout
+            opened = stack.enter_context(forge.open_branch(branch))
+        yield opened
 
 
 @dataclass(frozen=True)
 class _Job:
     forge: Forge
-    checkout: Checkout
+    checkout: Branch
     deployment: Deployment
     default_branch: str
     from_tag: str | None
@@ -121,7 +119,7 @@ class _Job:
     def propose(self, plan: Bump) -> Bump:
         """Push the plan's branch and see that its pull request is there."""
         commit, pushed = self._push(plan)
-        proposal = Proposal(plan.branch, self.checkout.branch, plan.title, plan.body, self.deployment.labels)
+        proposal = Proposal(plan.branch, self.checkout.name, plan.title, plan.body, self.deployment.labels)
         request = self.forge.open_request(proposal)
         if pushed and request.state == "unchanged":
             request = replace(request, state="refreshed")
@@ -147,7 +145,7 @@ class _Job:
         unread = tuple(found.unread(new.repository))
         where = self.forge.repository
         facts = Facts(hub, where, new, choice, changes, unread, release.platforms, was, now)
-        branch = branch_name(hub, new, self.checkout.branch, self.default_branch)
+        branch = branch_name(hub, new, self.checkout.name, self.default_branch)
         return Bump(hub, new, choice, changes, branch, title(facts), body(facts), commit_message(facts))
 
     def _choose(self, found: Scan, image: ImageReference) -> Choice:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 
 import yaml
 
-from hubtool.pins import Form, Pin, Span, shapes
+from hubtool.pins import Form, Pin, Span, Template, Unreadable, shapes
+from hubtool.pins.kinds import kind_of
 from hubtool.pins.lines import find_line_pins
+from hubtool.pins.links import find_link_pins
 from hubtool.pins.scalars import NULL, STR, value_span
 from hubtool.pins.shapes import Place
-from hubtool.pins.text import Document, Template, Unreadable, read
+from hubtool.pins.text import Document, decode, read
 from hubtool.reference import ImageReference, is_tag
 
 # A file without one of these holds no pin; most files need no parsing.
@@ -38,8 +40,10 @@ def find_pins(data: bytes, file: str) -> list[Pin]:
         return []
     if is_helm_template(file) and b"{{" in data:
         raise Unreadable("is a Helm template")
+    if kind_of(file) == "links":
+        return find_link_pins(decode(data), file)
     try:
-        document = read(data)
+        document = read(data, file)
     except Template as template:
         pins = find_line_pins(template.text, file)
         if pins:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import yaml
 
 from hubtool.errors import HubtoolError, Where
-from hubtool.pins import Span
+from hubtool.pins import Pin, Span, Template, Unreadable
+from hubtool.pins.kinds import kind_of
 from hubtool.pins.lines import find_line_pins
+from hubtool.pins.links import find_link_pins
 from hubtool.pins.scalars import STR, reads_as_text, value_span
-from hubtool.pins.text import Document, Template, Unreadable, read
+from hubtool.pins.text import Document, read
 
 
 @dataclass(frozen=True, order=True)
@@ -34,10 +36,13 @@ def prove(before: bytes, after: bytes, edits: Sequence[Edit], file: str) -> None
     Every other byte is the same; both have the same documents, structure and aliases; each scalar has the same
     value, type and style, but for those that an edit touches: they have the intended value, and read as text.
     """
+    if kind_of(file) == "links":
+        _prove_flat(before.decode(), after.decode(), sorted(edits), file, find_link_pins)
+        return
     try:
-        old, new = read(before), read(after)
+        old, new = read(before, file), read(after, file)
     except Template:
-        _prove_lines(before.decode(), after.decode(), sorted(edits), file)
+        _prove_flat(before.decode(), after.decode(), sorted(edits), file, find_line_pins)
         return
     except Unreadable as error:
         raise _refusal(file, f"after the edit the file {error}") from error
@@ -69,17 +74,19 @@ def _same_bytes(old: str, new: str, edits: Sequence[Edit], file: str) -> None:
         raise _refusal(file, "other bytes than the tag's would change")
 
 
-def _prove_lines(old: str, new: str, edits: Sequence[Edit], file: str) -> None:
-    """The same for a template: read by lines, the same pins stand at the same places, at their new tags."""
+def _prove_flat(
+    old: str, new: str, edits: Sequence[Edit], file: str, find: Callable[[str, str], Sequence[Pin]]
+) -> None:
+    """The same for a file that is no tree to hubtool: FIND finds the same pins, at their new tags."""
     _same_bytes(old, new, edits, file)
     wanted = {edit.span: edit.value for edit in edits}
     odd = [edit for edit in edits if edit.span.alone and edit.span.plain and not edit.quoted]
     if not all(reads_as_text(edit.value) for edit in odd):
-        raise _refusal(file, "the template's pins would not read as intended")
-    before, after = find_line_pins(old, file), find_line_pins(new, file)
+        raise _refusal(file, "its pins would not read as intended")
+    before, after = find(old, file), find(new, file)
     expected = [replace(pin, tag=wanted.get(pin.tag_span or Span(-1, -1), pin.tag)) for pin in before]
     if expected != after or len(wanted.keys() & {pin.tag_span for pin in before}) != len(wanted):
-        raise _refusal(file, "the template's pins would not read as intended")
+        raise _refusal(file, "its pins would not read as intended")
 
 
 class _Comparison:

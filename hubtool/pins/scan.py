@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hubtool.errors import HubtoolError
-from hubtool.pins import Pin, Skipped
+from hubtool.pins import Pin, Skipped, Unreadable
 from hubtool.pins.edit import move_pins
 from hubtool.pins.find import find_pins
-from hubtool.pins.text import Unreadable
 
 
 @dataclass(frozen=True)

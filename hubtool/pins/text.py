@@ -1,4 +1,4 @@
-"""A file's bytes as YAML nodes with positions, within bounds, or the reason why not."""
+"""A file's bytes as nodes with positions, within bounds, or the reason why not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from functools import cached_property
 
 import yaml
 
-from hubtool.pins import events
+from hubtool.pins import Template, Unreadable, events
+from hubtool.pins.hcl_nodes import read_hcl
+from hubtool.pins.json_nodes import read_json
+from hubtool.pins.kinds import Kind, kind_of
 
 MAX_BYTES = 5_000_000
 MAX_DEPTH = 200
@@ -25,25 +28,14 @@ _DEEP = re.compile(r"(?m)^[ ]{300}|(?:[-?:][ \t]+){50}")
 _LINE_END = re.compile(r"\r\n|[\r\n]")
 
 
-class Unreadable(Exception):
-    """The bytes can't be read for pins; the text says why."""
-
-
-class Template(Unreadable):
-    """A template that is not YAML even with its expressions masked; ``text`` is the file's."""
-
-    def __init__(self, message: str, text: str) -> None:
-        super().__init__(message)
-        self.text = text
-
-
 @dataclass(frozen=True)
 class Document:
-    """Decoded text and its YAML documents. Node positions plus ``offset`` index ``text``."""
+    """Decoded text and its documents. Node positions plus ``offset`` index ``text``."""
 
     text: str
     nodes: tuple[yaml.Node, ...]
     offset: int
+    kind: Kind = "yaml"
 
     @cached_property
     def _line_starts(self) -> list[int]:
@@ -54,15 +46,21 @@ class Document:
         return bisect_right(self._line_starts, position) + 1
 
 
-def read(data: bytes) -> Document:
-    """Decode and compose DATA; raises Unreadable for what is binary, encrypted, too large or not YAML.
+def read(data: bytes, file: str) -> Document:
+    """Decode and compose DATA; raises Unreadable for what is binary, encrypted, too large or not what FILE's name
+    says: JSON, HCL, else YAML.
 
     A Jinja template that is not YAML is read with its expressions masked; positions hold all the same. Where
     that is not enough, raises Template.
     """
-    text = _decode(data)
+    text = decode(data)
     offset = 1 if text.startswith(BOM) else 0
     body = text[offset:]
+    kind = kind_of(file)
+    if kind == "json":
+        return Document(text, read_json(body), offset, kind)
+    if kind == "hcl":
+        return Document(text, read_hcl(body), offset, kind)
     try:
         return Document(text, _compose(body), offset)
     except yaml.YAMLError as error:
@@ -75,7 +73,8 @@ def read(data: bytes) -> Document:
     raise Unreadable(f"is not YAML: {_problem(problem)}")
 
 
-def _decode(data: bytes) -> str:
+def decode(data: bytes) -> str:
+    """DATA as text; raises Unreadable for what is binary, encrypted or too large."""
     if len(data) > MAX_BYTES:
         raise Unreadable(f"is larger than {MAX_BYTES // 1_000_000} MB")
     if data.startswith(b"\0GITCRYPT"):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from hubtool.errors import HubtoolError
-from hubtool.forges import Remote
-from hubtool.forges.checkout import BranchMoved, Checkout, check_branch
+from hubtool.forges import BranchMoved, Remote
+from hubtool.forges.checkout import Checkout, check_branch
 from tests.forges.repositories import bare, commit, git, sha, show
 
 FILE = "deployments/base/config/common.yaml"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from hubtool.errors import HubtoolError
+from hubtool.pins import Unreadable
 from hubtool.pins.choose import choose
 from hubtool.pins.edit import move_pins
 from hubtool.pins.find import find_pins
-from hubtool.pins.text import Unreadable
 from hubtool.reference import ImageReference
 
 CASES = Path(__file__).parent / "cases"

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from hubtool.pins import Pin
+from hubtool.pins import Pin, Unreadable
 from hubtool.pins.find import find_pins
-from hubtool.pins.text import MAX_BYTES, Unreadable
+from hubtool.pins.text import MAX_BYTES
 
 
 def only(text: str | bytes, file: str = "deployments/base/values.yaml") -> Pin:

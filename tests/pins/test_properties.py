@@ -10,10 +10,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hubtool.pins import Unreadable
 from hubtool.pins.choose import of_image
 from hubtool.pins.edit import move_pins
 from hubtool.pins.find import find_pins
-from hubtool.pins.text import Unreadable, read
+from hubtool.pins.text import read
 from hubtool.reference import ImageReference
 
 IMAGE = "example.org/team/notebook"
@@ -72,7 +73,7 @@ def moved(data: bytes, tag: str) -> bytes:
 def values(data: bytes) -> list[object]:
     """Every scalar of the file, as written but for the tag of our image."""
     found: list[object] = []
-    for document in read(data).nodes:
+    for document in read(data, "f.yaml").nodes:
         stack: list[yaml.Node] = [document]
         while stack:
             node = stack.pop()

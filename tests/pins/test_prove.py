@@ -94,7 +94,7 @@ def test_trees_that_differ_are_refused_even_where_the_bytes_would_pass(
 ) -> None:
     """The second of the two nets: it is there for what the first, the bytes, might let through."""
     with pytest.raises(HubtoolError, match=f"{reason} would"):
-        _Comparison(read(before), read(after), [], "f.yaml").run()
+        _Comparison(read(before, "f.yaml"), read(after, "f.yaml"), [], "f.yaml").run()
 
 
 TEMPLATE = b"{% if x %}top: [{% endif %}\nimage:\n  name: r/i\n  tag: T\nother: T\n"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from hubtool.errors import HubtoolError
-from hubtool.pins.scope import hub_files, hubs_of
+from hubtool.pins.hubs import hub_files, hubs_of
 
 FILES = [
     "README.md",
