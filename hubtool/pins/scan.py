@@ -30,12 +30,13 @@ class Scan:
 
 @dataclass(frozen=True)
 class Change:
-    """One edited file."""
+    """One edited file. ``note`` says what else than pins moved in it: "version 1.2.3 → 1.2.4" of a chart."""
 
     file: str
     before: bytes
     after: bytes
     pins: tuple[Pin, ...]
+    note: str = ""
 
     def diff(self) -> str:
         """As a unified diff, line ends shown as they are."""
