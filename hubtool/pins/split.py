@@ -1,0 +1,103 @@
+"""Pins in two scalars of one mapping: a name and, beside it, a tag."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import yaml
+
+from hubtool.pins import Form, Span, shapes
+from hubtool.pins.candidates import Candidate, Source, refuse, why_odd
+from hubtool.pins.merges import effective, text_of
+from hubtool.pins.scalars import NULL, value_span
+from hubtool.pins.shapes import Place
+from hubtool.reference import ImageReference, is_tag
+
+_SPLIT_TAG = re.compile(r"(?P<tag>[^@]*)(?:@(?P<digest>[a-z0-9+._-]+:[0-9a-fA-F]{32,}))?\Z")
+NAME_OR_TAG = {key for tag_key, names in shapes.SPLIT_KEYS for key in (tag_key, *names)} | {"registry", "digest"}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Reads mappings of SOURCE as a name and a tag."""
+
+    source: Source
+
+    def candidates(self, node: yaml.MappingNode, place: Place, path: str) -> Iterator[Candidate]:
+        values, doubled = effective(node)
+        for tag_key, name_keys in shapes.SPLIT_KEYS:
+            tag_node = values.get(tag_key)
+            if not isinstance(tag_node, yaml.ScalarNode):
+                continue
+            name_key = next((key for key in name_keys if isinstance(values.get(key), yaml.ScalarNode)), None)
+            candidate = self._split_pin(values, tag_key, name_key, place, f"{path}.{tag_key}".lstrip("."))
+            if candidate is not None:
+                if {tag_key, name_key, "registry", "digest"} & doubled:
+                    candidate = refuse(candidate, f"a key beside it stands twice: {', '.join(sorted(doubled))}")
+                yield replace(candidate, mapping=id(node))
+            return
+
+    def _split_pin(
+        self, values: dict[str, yaml.Node], tag_key: str, name_key: str | None, place: Place, path: str
+    ) -> Candidate | None:
+        tag_node = values[tag_key]
+        assert isinstance(tag_node, yaml.ScalarNode)
+        name = text_of(values.get(name_key)) if name_key else ""
+        registry = text_of(values.get("registry"))
+        if not name:
+            return self._tag_only(tag_node, name_key is not None, place, path)
+        image = shapes.parse(f"{registry}/{name}" if registry else name)
+        if image is None:
+            if shapes.is_templated(name) and place.is_near_image:
+                return self.source.refused(tag_node, path, name, "split", "its image is a template's placeholder")
+            return None
+        if not shapes.is_split(place, str(name_key), image):
+            return None
+        if image.tag or image.digest:
+            return self.source.refused(
+                tag_node, path, image.name, "split", "its image holds a tag too; which one counts?"
+            )
+        return self._split_editable(tag_node, values.get("digest"), image.name, path)
+
+    def _split_editable(
+        self, tag_node: yaml.ScalarNode, digest_node: yaml.Node | None, image: str, path: str
+    ) -> Candidate:
+        text = str(tag_node.value)
+        parts = _SPLIT_TAG.match(text)
+        tag, digest = (parts["tag"], parts["digest"]) if parts else (text, None)
+        span = value_span(self.source.document, tag_node)
+        why = _why_no_tag(tag_node, tag) or why_odd(tag_node, span)
+        sibling = text_of(digest_node)
+        if sibling and digest:
+            why = why or "has a digest in two places"
+        digest_span = None
+        if sibling and isinstance(digest_node, yaml.ScalarNode):
+            digest_span = value_span(self.source.document, digest_node)
+        if why or span is None or (sibling and digest_span is None):
+            shown = ImageReference("", "", tag if is_tag(tag) else "", digest or sibling or None)
+            return self.source.refused(
+                tag_node, path, image, "split", why or "its digest is not plainly written", shown
+            )
+        if digest:
+            digest_span = Span(span.start + len(tag) + 1, span.end)
+            span = Span(span.start, span.start + len(tag))
+        pin = self.source.pin(path, image, tag, digest or sibling or None, "split", None, span, digest_span)
+        return Candidate(pin, id(tag_node))
+
+    def _tag_only(self, tag_node: yaml.ScalarNode, has_name: bool, place: Place, path: str) -> Candidate | None:
+        tag = text_of(tag_node)
+        if not place.is_image or place.is_item or (not tag and not has_name):
+            return None
+        form: Form = "split" if has_name and not tag else "tag-only"
+        shown = ImageReference("", "", tag if is_tag(tag) else "")
+        return self.source.refused(tag_node, path, "", form, "no image is named beside it", shown)
+
+
+def _why_no_tag(node: yaml.ScalarNode, tag: str) -> str | None:
+    if node.tag == NULL:
+        return "has no tag"
+    if shapes.is_templated(tag):
+        return "is a template's placeholder, not a tag"
+    return None if tag == "" or is_tag(tag) else "is not a tag"
