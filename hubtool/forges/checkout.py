@@ -20,6 +20,8 @@ from hubtool.process import Completed, ProcessError, run
 # Who commits where neither git's configuration nor the environment says; .invalid belongs to nobody (RFC 2606).
 NAME, EMAIL = "hubtool", "noreply@hubtool.invalid"
 TIMEOUT = 600.0
+# How many commits of history travel first; each further step is four times as long.
+FIRST_DEPTH = 50
 
 _BRANCH = re.compile(r"(?![-./@])(?!.*(?:\.\.|//|/\.|@\{|\.lock(?:/|\Z)))[A-Za-z0-9._/+@=,-]{1,200}(?<![./])\Z")
 _MOVED = ("stale info", "fetch first", "non-fast-forward", "cannot lock ref", "failed to update ref", "already exists")
@@ -52,10 +54,7 @@ class Checkout:
 
     def files(self) -> list[File]:
         """The regular files of the branch; links and submodules are left out."""
-        listing = self._run("ls-tree", "-r", "-z", self.base).raw.decode("utf-8", "surrogateescape")
-        entries = (entry.split("\t", 1) for entry in listing.split("\0") if entry)
-        found = [(meta.split(" "), path) for meta, path in entries]
-        return [File(path, mode, blob) for (mode, kind, blob), path in found if kind == "blob" and mode != "120000"]
+        return self._files(self.base)
 
     def read(self, files: Sequence[File]) -> Iterator[tuple[str, bytes]]:
         """The bytes of FILES, fetched in one request."""
@@ -116,14 +115,52 @@ class Checkout:
             raise self._explain(error, f"push the branch {branch} to") from error
 
     def history(self, path: str) -> Iterator[Revision]:
-        """As Branch.history."""
-        raise NotImplementedError(path)
+        """As Branch.history, as far back as the repository itself goes; renames are not followed."""
+        at, depth = self.base, FIRST_DEPTH
+        while True:
+            # Where the clone ends, a commit looks as if it had brought every file.
+            end = self._text("rev-list", "--first-parent", at).rpartition("\n")[2]
+            cut = end in self._shallow()
+            for line in self._changes(at, path):
+                time, sha = line.split(" ")
+                if not (cut and sha == end):
+                    yield Revision(sha, int(time))
+            if not cut or not self._deepen(end, depth):
+                return
+            at, depth = end, depth * 4
 
-    def read_at(self, revision: str, paths: Sequence[str]) -> Mapping[str, bytes]:
+    def read_at(self, revision: str, paths: Sequence[str]) -> dict[str, bytes]:
         """As Branch.read_at."""
-        raise NotImplementedError(revision, paths)
+        wanted = frozenset(paths)
+        return dict(self.read([file for file in self._files(revision) if file.path in wanted]))
 
     # ---- git
+
+    def _files(self, revision: str) -> list[File]:
+        listing = self._run("ls-tree", "-r", "-z", revision).raw.decode("utf-8", "surrogateescape")
+        entries = (entry.split("\t", 1) for entry in listing.split("\0") if entry)
+        found = [(meta.split(" "), path) for meta, path in entries]
+        return [File(path, mode, blob) for (mode, kind, blob), path in found if kind == "blob" and mode != "120000"]
+
+    def _changes(self, revision: str, path: str) -> list[str]:
+        """The commits up to REVISION that changed PATH: the committer's time, a blank, the commit."""
+        return self._text(
+            "--literal-pathspecs", "rev-list", "--first-parent", "--timestamp", revision, "--", path
+        ).splitlines()
+
+    def _shallow(self) -> frozenset[str]:
+        """The commits whose parents the clone left out."""
+        file = self.folder / "shallow"
+        return frozenset(file.read_text().split()) if file.exists() else frozenset()
+
+    def _deepen(self, end: str, depth: int) -> bool:
+        """Get DEPTH commits more below the commit END, where the clone ends; False where there are none."""
+        fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none")
+        try:
+            self._run(*fetch, f"--deepen={depth}", "origin", self.base)
+        except ProcessError as error:
+            raise self._explain(error, "read the history of") from error
+        return end not in self._shallow()
 
     def _commit(self, sha: str) -> Commit:
         head, _, message = self._run("cat-file", "commit", sha).stdout.partition("\n\n")

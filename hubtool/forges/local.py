@@ -1,7 +1,8 @@
 """The local forge: a git repository on disk. A pull request is a ref and a Markdown file in the repository.
 
 ``refs/requests/N/head`` is the proposed commit; ``requests/N.md`` (in the bare repository, or in .git) holds number,
-state, branches, title and labels above the body. One writer at a time, by a lock on the repository.
+state, branches, title and labels above the body, and why it was closed. One writer at a time, by a lock on the
+repository.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from hubtool.errors import HubtoolError, Where
@@ -20,7 +21,7 @@ from hubtool.forges import Branch, OpenRequest, Proposal, PullRequest, Remote, S
 from hubtool.forges.checkout import open_checkout
 from hubtool.process import Completed, ProcessError, run
 
-OPEN, MERGED = "open", "merged"
+OPEN, MERGED, CLOSED = "open", "merged", "closed"
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,12 @@ class _Request:
     title: str
     labels: tuple[str, ...]
     body: str
+    comment: str = ""
 
     def as_markdown(self) -> str:
-        values = {key: value for key, value in asdict(self).items() if key != "body"}
+        values = {
+            key: value for key, value in asdict(self).items() if key != "body" and (key, value) != ("comment", "")
+        }
         front = "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items())
         return f"---\n{front}---\n\n{self.body.rstrip()}\n"
 
@@ -72,10 +76,10 @@ class LocalForge:
     def open_request(self, proposal: Proposal) -> PullRequest:
         with self._locked() as folder:
             head = self._git("rev-parse", "--verify", f"refs/heads/{proposal.head}").stdout.strip()
-            requests = [_Request.read(file) for file in sorted(folder.glob("*.md"))]
+            requests = _read_all(folder)
             found = next((one for one in requests if self._is_for(one, proposal)), None)
             if found is not None and self._is_merged(found):
-                write_whole(folder / f"{found.number}.md", _replaced(found, state=MERGED).as_markdown())
+                write_whole(folder / f"{found.number}.md", replace(found, state=MERGED).as_markdown())
                 found = None
             number = found.number if found else max((one.number for one in requests), default=0) + 1
             wanted = _Request(
@@ -104,10 +108,22 @@ class LocalForge:
         return open_checkout(self.remote(), branch)
 
     def requests(self, base: str) -> list[OpenRequest]:
-        raise NotImplementedError(base)
+        folder = self._git_dir() / "requests"
+        there = [one for one in _read_all(folder) if (one.state, one.base) == (OPEN, base)]
+        return [
+            OpenRequest(one.number, (folder / f"{one.number}.md").as_uri(), one.head, one.title, one.body)
+            for one in there
+            if not self._is_merged(one)
+        ]
 
     def close_request(self, number: int, comment: str) -> None:
-        raise NotImplementedError(number, comment)
+        with self._locked() as folder:
+            file = folder / f"{number}.md"
+            if not file.exists():
+                raise HubtoolError(f"{self.path} has no request {number}")
+            request = _Request.read(file)
+            if request.state == OPEN:
+                write_whole(file, replace(request, state=CLOSED, comment=comment).as_markdown())
 
     def commits_between(self, source: str, old: str, new: str) -> list[SourceCommit] | None:
         return None
@@ -157,5 +173,5 @@ class LocalForge:
             raise HubtoolError(f"{self.path} is not a git repository that hubtool can use: {reason[0]}") from error
 
 
-def _replaced(request: _Request, state: str) -> _Request:
-    return _Request(**{**asdict(request), "labels": request.labels, "state": state})
+def _read_all(folder: Path) -> list[_Request]:
+    return sorted((_Request.read(file) for file in folder.glob("*.md")), key=lambda request: request.number)

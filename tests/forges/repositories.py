@@ -33,19 +33,37 @@ def has_branch(repository: Path, branch: str) -> bool:
     )
 
 
-def commit(repository: Path, branch: str, files: Mapping[str, bytes | str], message: str = "change") -> str:
-    """Commit FILES on BRANCH of a bare repository, as somebody would from a clone; made where there is none."""
+def commit(
+    repository: Path,
+    branch: str,
+    files: Mapping[str, bytes | str | None],
+    message: str = "change",
+    time: int | None = None,
+    merge: str | None = None,
+) -> str:
+    """Commit FILES (None: removed) on BRANCH of a bare repository, as somebody would from a clone; made where there
+    is none. TIME is the committer's clock, MERGE another branch that is merged with it."""
     parent = [sha(repository, branch)] if has_branch(repository, branch) else []
     index = {**WHO, "GIT_INDEX_FILE": str(repository / "test-index")}
     run("git", "-C", repository, "read-tree", *(parent or ["--empty"]), env=index)
     for path, content in files.items():
-        data = content if isinstance(content, bytes) else content.encode()
-        blob = git(repository, "hash-object", "-w", "--stdin", input=data)
-        run("git", "-C", repository, "update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=index)
+        _put(repository, path, content, index)
     tree = run("git", "-C", repository, "write-tree", env=index).stdout.strip()
-    made = git(repository, "commit-tree", tree, *(word for one in parent for word in ("-p", one)), "-m", message)
+    parents = [*parent, *([sha(repository, merge)] if merge else [])]
+    words = (tree, *(word for one in parents for word in ("-p", one)), "-m", message)
+    clock = {} if time is None else {"GIT_COMMITTER_DATE": f"@{time} +0000"}
+    made = run("git", "-C", repository, "commit-tree", *words, env={**WHO, **clock}).stdout.strip()
     git(repository, "update-ref", f"refs/heads/{branch}", made)
     return made
+
+
+def _put(repository: Path, path: str, content: bytes | str | None, index: Mapping[str, str]) -> None:
+    mode, blob = "0", "0" * 40
+    if content is not None:
+        data = content if isinstance(content, bytes) else content.encode()
+        mode, blob = "100644", git(repository, "hash-object", "-w", "--stdin", input=data)
+    entry = f"{mode} {blob}\t{path}\0".encode()
+    run("git", "-C", repository, "update-index", "-z", "--add", "--index-info", env=index, input=entry)
 
 
 def bare(path: Path, files: Mapping[str, bytes | str], branch: str = "staging") -> Path:

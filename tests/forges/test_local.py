@@ -9,7 +9,7 @@ from hubtool.errors import HubtoolError
 from hubtool.forges import Proposal
 from hubtool.forges.local import LocalForge
 from hubtool.process import run
-from tests.forges.repositories import commit, git
+from tests.forges.repositories import commit, git, sha
 
 FILE = "deployments/base/config/common.yaml"
 HEAD = "hubtool/bump/base/x"
@@ -118,3 +118,48 @@ def test_a_folder_that_is_no_repository_is_an_error(tmp_path: Path, make: bool) 
 
 def test_may_open_says_who(hubs: Path) -> None:
     assert str(hubs) in LocalForge(hubs).may_open()
+
+
+# ---- requests
+
+
+def test_open_requests_are_those_for_the_base_that_are_not_merged(hubs: Path, branch: str) -> None:
+    forge = LocalForge(hubs)
+    for head, base in [(HEAD, "staging"), ("merged", "staging"), ("other", "prod")]:
+        commit(hubs, head, {FILE: f"a: {head}\n"})
+        forge.open_request(Proposal(head, base, f"title of {head}", "b\n"))
+    git(hubs, "update-ref", "refs/heads/staging", sha(hubs, "merged"))
+    found = forge.requests("staging")
+    assert [(one.number, one.head, one.title, one.body) for one in found] == [(1, HEAD, f"title of {HEAD}", "b\n")]
+    assert found[0].url == (hubs / "requests/1.md").as_uri()
+    assert forge.requests("nowhere") == []
+
+
+def test_a_closed_request_says_why_and_keeps_its_branch(hubs: Path, branch: str) -> None:
+    forge = LocalForge(hubs)
+    forge.open_request(PROPOSAL)
+    forge.close_request(1, 'Superseded by\n[2](file:///x) → "two".')
+    text = (hubs / "requests/1.md").read_text()
+    assert 'state: "closed"' in text
+    assert 'comment: "Superseded by\\n[2](file:///x) → \\"two\\"."' in text
+    assert text.endswith("\n\n" + PROPOSAL.body)
+    assert forge.requests("staging") == []
+    assert sha(hubs, HEAD) == branch
+    assert forge.open_request(PROPOSAL).number == 2
+
+
+def test_closed_twice_the_first_reason_stays(hubs: Path, branch: str) -> None:
+    forge = LocalForge(hubs)
+    forge.open_request(PROPOSAL)
+    forge.close_request(1, "first")
+    forge.close_request(1, "second")
+    assert 'comment: "first"' in (hubs / "requests/1.md").read_text()
+
+
+def test_a_request_that_is_not_there_can_not_be_closed(hubs: Path) -> None:
+    with pytest.raises(HubtoolError, match="has no request 7"):
+        LocalForge(hubs).close_request(7, "x")
+
+
+def test_where_nothing_was_ever_requested_there_are_no_requests(hubs: Path) -> None:
+    assert LocalForge(hubs).requests("staging") == []
