@@ -41,8 +41,11 @@ def choose(
     digest: str | None = None,
     from_tag: str | None = None,
     all_tags: bool = False,
+    pin_digest: bool = False,
 ) -> Choice:
     """The pins of IMAGE that go to TAG. FROM_TAG: only those at that tag; ALL_TAGS: whatever their tag.
+
+    A pin at TAG whose digest is not DIGEST goes too, and with PIN_DIGEST also one that has none.
 
     Raises HubtoolError where no pin names IMAGE, several hosts hold it and none is exact, its pins stand at two
     or more tags and neither FROM_TAG nor ALL_TAGS says which, or a pin that should move can't be edited.
@@ -62,7 +65,8 @@ def choose(
         )
     if not meant and not any(pin.tag == tag for pin in tagged):
         raise HubtoolError(f"no pin of {image.name} stands at '{from_tag}':\n" + _listed(tagged))
-    moving = [pin for pin in meant if pin.tag != tag or (digest and pin.digest not in (None, digest))]
+    settled = (digest,) if pin_digest else (digest, None)
+    moving = [pin for pin in meant if pin.tag != tag or (digest and pin.digest not in settled)]
     _refuse_stuck(moving)
     there = [pin for pin in tagged if pin.tag == tag and pin not in moving]
     left = [pin for pin in mine if pin not in moving and pin not in there]
