@@ -16,6 +16,10 @@ from typing import Literal
 Form = Literal["inline", "split", "tag-only", "app-version", "link", "prose"]
 
 
+# No file that people keep is nested deeper; readers that recurse would end the process.
+MAX_DEPTH = 200
+
+
 @dataclass(frozen=True, order=True)
 class Span:
     """Characters START to END of a file's decoded text. ``alone``: they are a whole YAML scalar, which would

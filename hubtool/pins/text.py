@@ -9,13 +9,12 @@ from functools import cached_property
 
 import yaml
 
-from hubtool.pins import Template, Unreadable, events
+from hubtool.pins import MAX_DEPTH, Template, Unreadable, events
 from hubtool.pins.hcl_nodes import read_hcl
 from hubtool.pins.json_nodes import read_json
 from hubtool.pins.kinds import Kind, kind_of
 
 MAX_BYTES = 5_000_000
-MAX_DEPTH = 200
 BOM = "\ufeff"
 # One character for one, so that positions hold. Private use: no key, image or tag can contain it.
 MASK = "\ue000"
