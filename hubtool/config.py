@@ -106,6 +106,11 @@ class Deployment(Model):
     repository: str = Field(description="GitHub owner/name, git URL or local path.", min_length=1)
     branch: str | None = Field(None, description="Branch to open pull requests on; the repository's default.")
     promote: str | None = Field(None, description="Branch that is promoted to.")
+    promote_by: Literal["pins", "merge"] = Field(
+        "pins",
+        description="pins: `hubtool promote` moves the hub's pins on that branch. merge: it proposes to merge the "
+        "whole branch, for repositories that take nothing else there.",
+    )
     hubs: tuple[HubName, ...] = Field((), description="Hubs whose pins a release moves.")
     forge: ForgeName = Field("auto", description="github, local (a bare repository), or auto.")
     api: str | None = Field(
@@ -114,6 +119,11 @@ class Deployment(Model):
         description="API URL of a GitHub Enterprise server, like https://HOST/api/v3.",
     )
     labels: tuple[str, ...] = Field((), description="Labels to put on the pull request.")
+    supersedes: tuple[str, ...] = Field(
+        (),
+        description="Branches of another bump tool, like update-{hub}-image-tag-*: their open pull requests are closed "
+        "with a link when hubtool opens the hub's.",
+    )
     rings: Mapping[RingName, tuple[HubName, ...]] = Field(
         default_factory=dict, description="Hubs by ring, for `hubtool bump --ring canary`."
     )

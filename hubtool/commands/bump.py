@@ -7,41 +7,76 @@ from pathlib import Path
 
 from hubtool import console
 from hubtool.config import FILE_NAME, Config, Deployment, load
-from hubtool.errors import HubtoolError
+from hubtool.errors import HubtoolError, Where
 from hubtool.forges import is_repository
-from hubtool.pins.bump import Bump, bump_hubs
-from hubtool.plan.records import read_record
+from hubtool.pins.bump import bump_hubs
+from hubtool.pins.job import Bump, Rules
+from hubtool.pins.request import Group
+from hubtool.plan.records import Record, read_record
 from hubtool.reference import ImageReference
 
-__all__ = ["bump", "bump_hubs", "report"]
+MAX_FILES = 10
 
 
 def bump(
-    hub: Sequence[str],
+    hubs: Sequence[str],
     *,
+    rings: Sequence[str] = (),
+    group: bool = False,
     image: str | None,
     tag: str | None,
     deployment: str | None,
     branch: str | None,
     from_tag: str | None,
     all_tags: bool,
+    pin_digest: bool = False,
     root: Path,
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Bump each of HUB; prints the requests, or with DRY_RUN the diffs and bodies."""
+    """Bump each of HUBS and the hubs of RINGS, with GROUP in one request; prints the requests, or with DRY_RUN the
+    diffs and bodies."""
     if from_tag is not None and all_tags:
         raise HubtoolError("--from and --all-tags exclude each other")
-    config = load(root) if (root / FILE_NAME).exists() else None
+    config = read_config(root)
+    where = find_deployment(config, root, deployment, branch)
     done = bump_hubs(
-        list(dict.fromkeys(hub)),
+        _groups(where, hubs, rings, group),
         [_image(config, root, image, tag)],
-        find_deployment(config, root, deployment, branch),
-        from_tag=from_tag,
-        all_tags=all_tags,
+        where,
+        Rules(from_tag, all_tags, pin_digest, tests=tests_of(config, root)),
         dry_run=dry_run,
     )
     report(done, dry_run=dry_run, as_json=as_json)
+
+
+def read_config(root: Path) -> Config | None:
+    """ROOT's hubtool.yaml, where there is one."""
+    return load(root) if (root / FILE_NAME).exists() else None
+
+
+def _groups(deployment: Deployment, hubs: Sequence[str], rings: Sequence[str], group: bool) -> list[Group]:
+    unknown = next((ring for ring in rings if ring not in deployment.rings), None)
+    if unknown is not None:
+        raise HubtoolError(
+            f"no ring '{unknown}' in hubtool.yaml",
+            where=Where(FILE_NAME, key="deployment.rings"),
+            hint="rings there: " + (", ".join(deployment.rings) or "none"),
+        )
+    named = [*hubs, *(hub for ring in rings for hub in deployment.rings[ring])]
+    if group:
+        return [Group.of(named, rings[0] if len(rings) == 1 and not hubs else None)]
+    return [Group.of([hub]) for hub in dict.fromkeys(named)]
+
+
+def tests_of(config: Config | None, root: Path) -> dict[str, str]:
+    """What the images that were pushed last from here were tested for, by digest."""
+    records = [read_record(root, name) for name in (config.images if config else ())]
+    return {one.digest: _tested(one) for one in records if one and one.digest and one.tested}
+
+
+def _tested(record: Record) -> str:
+    return f"contract {record.tested}" + (f": {record.test_summary}" if record.test_summary else "")
 
 
 def report(bumps: Sequence[Bump], *, dry_run: bool = False, as_json: bool = False) -> None:
@@ -50,6 +85,11 @@ def report(bumps: Sequence[Bump], *, dry_run: bool = False, as_json: bool = Fals
     for one in bumps:
         for pin in one.choice.left:
             console.warn(f"left as it is: {pin.file}:{pin.line}: {pin.path}: {pin.why or f'stands at {pin.tag}'}")
+        for unread in one.unread:
+            console.warn(f"not read, but it speaks of the image: {unread}")
+        others = [hub for hub in one.touched if hub not in one.group.hubs]
+        if others:
+            console.warn(f"a merge also touches {', '.join(others)}: they share files with {', '.join(one.group.hubs)}")
         if not as_json:
             console.result(_dry(one) if dry_run and one.changes else _done(one))
     if as_json:
@@ -60,15 +100,19 @@ def report(bumps: Sequence[Bump], *, dry_run: bool = False, as_json: bool = Fals
 
 def _done(one: Bump) -> str:
     target = f"{one.choice.image}:{one.new.tag}"
+    if one.waiting:
+        return f"{one.group.name}: not yet, {one.waiting}"
     if not one.changes:
-        return f"{one.hub}: nothing to do, it is at {target}"
+        return f"{one.group.name}: nothing to do, it is at {target}"
     assert one.request is not None
     number = len([pin for change in one.changes for pin in change.pins])
-    files = ", ".join(change.file for change in one.changes)
+    names = [change.file for change in one.changes]
+    files = ", ".join(names[:MAX_FILES]) + (f" and {len(names) - MAX_FILES} more" if len(names) > MAX_FILES else "")
     if one.request.state == "unchanged":
-        return f"{one.hub}: nothing to do, {one.request.url} moves it to {target}"
+        return f"{one.group.name}: nothing to do, {one.request.url} moves it to {target}"
     tags = f"{number} tag" + ("" if number == 1 else "s")
-    return f"{one.hub}: {one.request.state} {one.request.url}\n  {tags} to {target} in {files}\n{one.diff().rstrip()}"
+    moved = f"{tags} to {target} in {files}"
+    return f"{one.group.name}: {one.request.state} {one.request.url}\n  {moved}\n{one.diff().rstrip()}"
 
 
 def _dry(one: Bump) -> str:
@@ -86,9 +130,10 @@ def _tell_actions(bumps: Sequence[Bump]) -> None:
     for one in bumps:
         if one.changes:
             where = f"[#{one.request.number}]({one.request.url}) {one.request.state}" if one.request else "dry run"
-            console.github_summary(f"### Bump of hub {one.hub}: {where}\n\n{one.body}")
+            console.github_summary(f"### Bump of hub {one.group.name}: {where}\n\n{one.body}")
         else:
-            console.github_summary(f"### Bump of hub {one.hub}\n\nNothing to do: it is at `{one.new.tag}`.")
+            said = one.waiting or f"nothing to do, it is at `{one.new.tag}`"
+            console.github_summary(f"### Bump of hub {one.group.name}\n\n{said}.")
 
 
 # ---- arguments
@@ -96,28 +141,35 @@ def _tell_actions(bumps: Sequence[Bump]) -> None:
 
 def _image(config: Config | None, root: Path, image: str | None, tag: str | None) -> ImageReference:
     """The image with the tag to move to: as given, else hubtool.yaml's, at its last push."""
-    given = ImageReference.parse(image) if image and not (config and image in config.images) else None
-    if given and (given.tag or given.digest):
-        raise HubtoolError(f"--image {image}: the tag goes into --tag, the digest is looked up")
-    name = _name(config, image, given)
-    reference = config.reference(name) if config and name else given
+    reference = find_image(config, image, single=True)
     if reference is None:
         raise HubtoolError("no image given, and no hubtool.yaml that names one", hint="name it with --image")
     if tag is None:
-        tag = _last_push(root, name, reference)
+        tag = _last_push(root, _name(config, image), reference)
     return reference.with_tag(tag)
 
 
-def _name(config: Config | None, image: str | None, given: ImageReference | None) -> str | None:
+def find_image(config: Config | None, image: str | None, *, single: bool = False) -> ImageReference | None:
+    """The image that is meant, without tag: IMAGE as a reference or as hubtool.yaml calls it, else the only one of
+    hubtool.yaml. None where nothing says; with SINGLE, several of hubtool.yaml are an error."""
+    name = _name(config, image) if image or single or (config and len(config.images) == 1) else None
+    if config and name:
+        return config.reference(name)
+    given = ImageReference.parse(image) if image else None
+    if given and (given.tag or given.digest):
+        raise HubtoolError(f"--image {image}: the tag goes into --tag, the digest is looked up")
+    return given
+
+
+def _name(config: Config | None, image: str | None) -> str | None:
     """Which image of hubtool.yaml is meant, None where it is another; $IMAGE may leave out the registry host."""
-    if config is None:
-        return None
+    if config is None or (image and image in config.images):
+        return image if config else None
     if image is None:
         if len(config.images) > 1:
             raise HubtoolError("hubtool.yaml makes several images", hint="--image " + "|".join(config.images))
         return next(iter(config.images))
-    if given is None:
-        return image
+    given = ImageReference.parse(image)
     references = {name: config.reference(name) for name in config.images}
     exact = [name for name, reference in references.items() if reference.same_repository(given)]
     hostless = [name for name, reference in references.items() if reference.repository == given.repository]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from hubtool.config import Config, Deployment, load
 from hubtool.contracts.report import as_text
 from hubtool.engines import Engine, choose_engine
 from hubtool.forges import open_forge
-from hubtool.pins.bump import Bump, bump_hubs
+from hubtool.pins.bump import bump_hubs
+from hubtool.pins.job import Bump, Held, Rules
+from hubtool.pins.request import Group
 from hubtool.plan import Variant, make_plan
 from hubtool.plan.source import read_source
 
@@ -63,7 +65,7 @@ def release(
         _test(variant, chosen)
         pushed.append(_push(config, variant, chosen, tag, dry_run))
     tell_github(pushed)
-    bumps = _bump(pushed, target, dry_run) if target else []
+    bumps = _bump(pushed, target, bumping.tests_of(config, root), dry_run) if target else []
     _print(pushed, bumps, dry_run, as_json)
 
 
@@ -103,13 +105,19 @@ def _push(config: Config, variant: Variant, engine: Engine, tag: str | None, dry
     return pushed
 
 
-def _bump(pushed: Sequence[Pushed], target: _Target, dry_run: bool) -> list[Bump]:
+def _bump(pushed: Sequence[Pushed], target: _Target, tests: Mapping[str, str], dry_run: bool) -> list[Bump]:
     console.say(f"\n== bump {', '.join(target.hubs)}")
     planned = [one.reference for one in pushed if one.state == "planned"]
     if planned:
         console.say("after the push, pull requests would move them to " + ", ".join(one.tag for one in planned))
         return []
-    return bump_hubs(target.hubs, [one.reference for one in pushed], target.deployment, dry_run=dry_run)
+    groups = [Group.of([hub]) for hub in target.hubs]
+    try:
+        references = [one.reference for one in pushed]
+        return bump_hubs(groups, references, target.deployment, Rules(tests=tests), dry_run=dry_run)
+    except Held as held:
+        console.warn(f"not bumped: {held.message}")
+        return []
 
 
 def _print(pushed: Sequence[Pushed], bumps: Sequence[Bump], dry_run: bool, as_json: bool) -> None:

@@ -8,17 +8,24 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hubtool.forges import SourceCommit
 from hubtool.forges.markdown import bounded, code, link, table
 from hubtool.pins import Pin, Skipped
 from hubtool.pins.choose import Choice
 from hubtool.pins.scan import Change
 from hubtool.reference import ImageReference
 
+RING = "ring="
 MAX_ROWS = 100
+MAX_HUBS = 50
+MAX_COMMITS = 20
 TRAILER, TREE = "Hubtool-Bump", "Hubtool-Tree"
 SOURCE, REVISION = "org.opencontainers.image.source", "org.opencontainers.image.revision"
 
 _SHA = re.compile(r"[0-9a-f]{7,64}\Z")
+_NOTE = re.compile(rf"<!-- {TRAILER}: ([^\n>]*) -->")
+# GitHub's own subjects: "Merge pull request #12 from …" and, squashed, "… (#12)".
+_NUMBER = re.compile(r"(?:\AMerge pull request |\()#([0-9]{1,9})(?: from |\)\Z)")
 
 
 @dataclass(frozen=True)
@@ -36,10 +43,28 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """All that a bump's texts are made of. ``new`` has tag and digest."""
+class Group:
+    """Hubs that one pull request moves. ``name`` is theirs together: a hub's own, ``ring=RING``, or ``a+b``."""
 
-    hub: str
+    name: str
+    hubs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, hubs: Sequence[str], ring: str | None = None) -> Group:
+        unique = tuple(dict.fromkeys(hubs))
+        return cls(f"{RING}{ring}" if ring else "+".join(unique), unique)
+
+    def renamed(self, hubs: Sequence[str]) -> Group:
+        """The same with the full names of its hubs."""
+        return Group(self.name, tuple(hubs)) if self.name.startswith(RING) else Group.of(hubs)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a bump's texts are made of. ``new`` has tag and digest; ``touched`` are the hubs that use one of the
+    changed files; ``reason`` says in Markdown why, where that is not simply a newer tag."""
+
+    group: Group
     deployment: str
     new: ImageReference
     choice: Choice
@@ -48,54 +73,80 @@ class Facts:
     platforms: Sequence[str] = ()
     was: Origin = Origin()
     now: Origin = Origin()
+    commits: Sequence[SourceCommit] = ()
+    touched: Sequence[str] = ()
+    tests: str = ""
+    reason: str = ""
+    base: str = ""
 
 
-def branch_name(hub: str, image: ImageReference, base: str, default_base: str) -> str:
-    """The stable branch of HUB's bump of IMAGE; it names BASE where that is not the repository's default."""
-    path = image.repository.replace("/", "-").replace(".lock", "-lock")
-    if len(path) > 100:
-        path = f"{path[:80]}-{hashlib.sha256(path.encode()).hexdigest()[:12]}"
+def branch_name(group: Group, image: ImageReference, base: str, default_base: str, verb: str = "bump") -> str:
+    """The stable branch of GROUP's bump (or other VERB) of IMAGE; it names BASE where that is not the repository's
+    default."""
+    path = _short(image.repository.replace("/", "-").replace(".lock", "-lock"), 100)
+    hubs = _short(group.name.replace("/", "@").replace("..", "-").removesuffix(".lock").rstrip("."), 60)
     onto = "" if base == default_base else "@" + re.sub(r"[^A-Za-z0-9_-]+", "-", base)
-    return f"hubtool/bump/{hub.replace('..', '-').removesuffix('.lock').rstrip('.')}/{path}{onto}"
+    return f"hubtool/{verb}/{hubs}/{path}{onto}"
 
 
-def mark(hub: str, image: ImageReference) -> str:
+def _short(name: str, most: int) -> str:
+    if len(name) <= most:
+        return name
+    return f"{name[: most - 20].rstrip('.')}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def mark(group: Group, image: ImageReference) -> str:
     """The trailer by which hubtool knows a branch of its own again."""
-    return f"{TRAILER}: {hub} {image.normalized().name}"
+    return f"{TRAILER}: {group.name} {image.normalized().name}"
+
+
+def note(group: Group, image: ImageReference) -> str:
+    """The same for a pull request's body, where people don't see it."""
+    return f"<!-- {TRAILER}: {' '.join(group.hubs)} {image.normalized().name} -->"
+
+
+def is_superseded(body: str, group: Group, image: ImageReference) -> bool:
+    """Whether the request with BODY moves IMAGE in hubs of GROUP alone."""
+    found = _NOTE.search(body)
+    if found is None:
+        return False
+    *hubs, name = found[1].split()
+    return name == image.normalized().name and bool(hubs) and set(hubs) <= set(group.hubs)
 
 
 def title(facts: Facts) -> str:
     name = facts.new.repository.rsplit("/", 1)[-1]
-    return f"{facts.hub}: {name} {_old(facts.choice)} → {facts.new.tag}"[:200]
+    onto = f" on {facts.base}" if facts.base else ""
+    return f"{_hubs(facts.group)}: {name} {_old(facts.choice)} → {facts.new.tag}{onto}"[:200]
 
 
 def commit_message(facts: Facts) -> str:
     """Subject and pins; trailers() follow."""
     pins = [pin for change in facts.changes for pin in change.pins]
     lines = [f"{pin.file}: {pin.path}: {pin.tag} → {facts.new.tag}" for pin in pins[:MAX_ROWS]]
+    lines += [f"{change.file}: {change.note}" for change in facts.changes if change.note][:MAX_ROWS]
     return f"{title(facts)}\n\n{facts.new.name}\n\n" + "\n".join(lines) + "\n\n"
 
 
-def trailers(hub: str, image: ImageReference, tree: str) -> str:
+def trailers(group: Group, image: ImageReference, tree: str) -> str:
     """Whose branch a commit is of, and the tree that hubtool left it at."""
-    return f"{mark(hub, image)}\n{TREE}: {tree}\n"
+    return f"{mark(group, image)}\n{TREE}: {tree}\n"
 
 
 def body(facts: Facts) -> str:
-    """The pull request's body: what moves from where to where, where the image came from, and the way back."""
-    pins = [pin for change in facts.changes for pin in change.pins]
-    rows = [
-        (code(f"{pin.file}:{pin.line}"), code(pin.path), code(pin.tag) or "(none)", code(facts.new.tag)) for pin in pins
-    ]
+    """The pull request's body: what moves from where to where, whom a merge touches, what came with the image, and
+    the way back."""
     parts = [
-        f"Moves hub {code(facts.hub)} to {code(f'{facts.new.name}:{facts.new.tag}')}. "
-        f"{_count(len(pins), 'tag')} in {_count(len(facts.changes), 'file')}; nothing else changes.",
-        table(("file", "pin", "old", "new"), rows, MAX_ROWS),
+        facts.reason,
+        _summary(facts),
+        table(("file", "pin", "old", "new"), _rows(facts), MAX_ROWS),
         "\n".join(f"- {line}" for line in _provenance(facts)),
+        _commits(facts),
         _left(facts),
         f"To go back after the merge:\n\n```sh\n{rollback(facts)}\n```",
     ]
-    return bounded("\n\n".join(part for part in parts if part) + "\n")
+    end = f"\n\n{note(facts.group, facts.new)}\n"
+    return bounded("\n\n".join(part for part in parts if part)).rstrip() + end
 
 
 def rollback(facts: Facts) -> str:
@@ -103,8 +154,10 @@ def rollback(facts: Facts) -> str:
     old = facts.choice.old_tags
     if len(old) != 1 or not old[0]:
         return "git revert -m 1 MERGE_COMMIT"
-    words = ["hubtool", "bump", "--hub", facts.hub, "--image", facts.new.name, "--from", facts.new.tag]
-    return shlex.join([*words, "--tag", old[0], "--deployment", facts.deployment])
+    hubs = [word for hub in facts.group.hubs for word in ("--hub", hub)]
+    onto = ["--branch", facts.base] if facts.base else []
+    words = ["hubtool", "rollback", *hubs, "--image", facts.new.name, "--deployment", facts.deployment, *onto]
+    return shlex.join(words)
 
 
 def is_untouched(message: str, tree: str, parents: int, expected: str) -> bool:
@@ -113,8 +166,46 @@ def is_untouched(message: str, tree: str, parents: int, expected: str) -> bool:
     return expected in lines and f"{TREE}: {tree}" in lines and parents == 1
 
 
+def _hubs(group: Group) -> str:
+    first, more = group.hubs[:3], len(group.hubs) - 3
+    return ", ".join(first) + (f" and {more} more" if more > 0 else "")
+
+
+def _summary(facts: Facts) -> str:
+    pins = [pin for change in facts.changes for pin in change.pins]
+    hubs = ", ".join(code(hub) for hub in facts.group.hubs[:MAX_HUBS])
+    noun = "hub" if len(facts.group.hubs) == 1 else "hubs"
+    raised = [change for change in facts.changes if change.note]
+    lines = [
+        f"Moves {noun} {hubs} to {code(f'{facts.new.name}:{facts.new.tag}')}. {_count(len(pins), 'tag')} in "
+        f"{_count(len(facts.changes), 'file')}"
+        + (f", and the version of {_count(len(raised), 'chart')}" if raised else "")
+        + "; nothing else changes."
+    ]
+    others = [hub for hub in facts.touched if hub not in facts.group.hubs]
+    if others:
+        named = ", ".join(code(hub) for hub in others[:MAX_HUBS])
+        more = f" and {len(others) - MAX_HUBS} more" if len(others) > MAX_HUBS else ""
+        lines.append(f"**A merge also touches** {named}{more}: they share files with {hubs}.")
+    return "\n\n".join(lines)
+
+
+def _rows(facts: Facts) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for change in facts.changes:
+        for pin in change.pins:
+            rows.append(
+                (code(f"{pin.file}:{pin.line}"), code(pin.path), code(pin.tag) or "(none)", code(facts.new.tag))
+            )
+        if change.note:
+            rows.append((code(change.file), *(code(part) for part in change.note.split(" ") if part != "→")))
+    return rows
+
+
 def _provenance(facts: Facts) -> list[str]:
     lines = [f"digest: {code(facts.new.digest or '')}"] if facts.new.digest else []
+    if facts.tests:
+        lines.append(f"tests: {code(facts.tests)}")
     if facts.platforms:
         lines.append("platforms: " + ", ".join(code(platform) for platform in facts.platforms[:10]))
     now, was = facts.now, facts.was
@@ -126,6 +217,21 @@ def _provenance(facts: Facts) -> list[str]:
             both = f"{was.revision[:12]}...{now.revision[:12]}"
             lines.append(f"changes between: {link(both, f'{now.source}/compare/{both}')}")
     return lines
+
+
+def _commits(facts: Facts) -> str:
+    """What came into the image's repository since the old tag; pull requests as its subjects name them."""
+    shown = facts.commits[:MAX_COMMITS]
+    if not shown:
+        return ""
+    lines = []
+    for commit in shown:
+        number = _NUMBER.search(commit.subject)
+        request = f" ({link('#' + number[1], f'{facts.now.source}/pull/{number[1]}')})" if number else ""
+        lines.append(f"- {_commit(Origin(facts.now.source, commit.sha))} {code(commit.subject)}{request}")
+    if len(facts.commits) > len(shown):
+        lines.append(f"- … and {len(facts.commits) - len(shown)} more")
+    return f"Commits of the image since {code(_old(facts.choice))}:\n\n" + "\n".join(lines)
 
 
 def _commit(origin: Origin) -> str:

@@ -41,14 +41,17 @@ def test_everything_can_come_from_hubtool_yaml_and_the_last_push(
     told = json.loads(capsys.readouterr().out)
     assert told == {
         "hub": "base",
+        "hubs": ["base"],
         "image": image.name,
         "old": [OLD],
         "new": NEW,
         "digest": told["digest"],
         "files": [FILE],
+        "touched": ["base"],
         "request": {"number": 1, "url": (hubs / "requests/1.md").as_uri(), "state": "created"},
         "commit": sha(hubs, told["branch"]),
         "branch": "hubtool/bump/base/team-base-user-image",
+        "waiting": None,
     }
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from hubtool.config import Deployment
-from hubtool.pins.bump import Bump, bump_hubs
+from hubtool.pins.bump import bump_hubs
+from hubtool.pins.job import Bump
+from hubtool.pins.request import Group
 from hubtool.reference import ImageReference
 from hubtool.registries import Credentials
 from tests.conftest import LocalRegistry
@@ -78,4 +80,4 @@ def github(
 
 def run(hubs: Path, image: ImageReference, tag: str = NEW, hub: str = "base", *, dry_run: bool = False) -> Bump:
     deployment = Deployment(repository=str(hubs), labels=("hub: base",))
-    return bump_hubs([hub], [image.with_tag(tag)], deployment, dry_run=dry_run)[0]
+    return bump_hubs([Group.of([hub])], [image.with_tag(tag)], deployment, dry_run=dry_run)[0]

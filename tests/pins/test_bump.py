@@ -9,7 +9,9 @@ import pytest
 
 from hubtool.config import Deployment
 from hubtool.errors import HubtoolError
-from hubtool.pins.bump import Bump, bump_hubs
+from hubtool.pins.bump import bump_hubs
+from hubtool.pins.job import Bump
+from hubtool.pins.request import Group
 from hubtool.reference import ImageReference
 from tests.forges.github_server import Fault, GitHubServer
 from tests.forges.repositories import commit, git, sha, show
@@ -31,6 +33,7 @@ from tests.pins.bumping import (
 )
 
 __all__ = ["description", "github", "hubs", "image", "nobody", "pin"]
+BASE = Group.of(["base"])
 
 
 def test_a_bump_moves_exactly_one_hubs_tag(hubs: Path, image: ImageReference, pin: str) -> None:
@@ -54,7 +57,7 @@ def test_the_request_says_what_moves_where_from_and_the_way_back(hubs: Path, ima
     assert f"source commit: [`{'b' * 12}`]({SOURCE}/commit/{'b' * 40})" in text
     assert f"[`{'a' * 12}...{'b' * 12}`]({SOURCE}/compare/{'a' * 12}...{'b' * 12})" in text
     assert "digest: `sha256:" in text
-    assert f"hubtool bump --hub base --image {image.name} --from {NEW} --tag {OLD} --deployment {hubs}" in text
+    assert f"hubtool rollback --hub base --image {image.name} --deployment {hubs}" in text
 
 
 def test_run_twice_there_is_one_request_and_no_second_commit(hubs: Path, image: ImageReference) -> None:
@@ -159,12 +162,12 @@ def test_an_error_in_the_second_hub_leaves_the_first_alone(hubs: Path, image: Im
     commit(hubs, "staging", {OTHER: pin + f"  more:\n    image: {image.name}:{NEWER}\n"})
     before = git(hubs, "for-each-ref")
     with pytest.raises(HubtoolError, match="stand at 2 tags"):
-        bump_hubs(["base", "other"], [image.with_tag(NEW)], Deployment(repository=str(hubs)))
+        bump_hubs([BASE, Group.of(["other"])], [image.with_tag(NEW)], Deployment(repository=str(hubs)))
     assert git(hubs, "for-each-ref") == before
 
 
 def test_each_hub_has_a_request_of_its_own(hubs: Path, image: ImageReference) -> None:
-    done = bump_hubs(["base", "other"], [image.with_tag(NEW)], Deployment(repository=str(hubs)))
+    done = bump_hubs([BASE, Group.of(["other"])], [image.with_tag(NEW)], Deployment(repository=str(hubs)))
     assert [one.request.number for one in done if one.request] == [1, 2]
     assert [[change.file for change in one.changes] for one in done] == [[FILE], [OTHER]]
 
@@ -183,7 +186,7 @@ def test_two_bumps_at_once_both_land(hubs: Path, image: ImageReference) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted((one.hub, one.request.number) for one in done if one.request)[::2] in (
+    assert sorted((one.group.name, one.request.number) for one in done if one.request)[::2] in (
         [("base", 1), ("other", 2)],
         [("base", 2), ("other", 1)],
     )
@@ -243,13 +246,13 @@ def test_a_repository_with_a_work_tree_gets_the_branch_and_keeps_its_files(
 def test_hubs_elsewhere_are_found_where_hubtool_yaml_says(hubs: Path, image: ImageReference, pin: str) -> None:
     commit(hubs, "staging", {"config/x/values.yaml": pin, "config/y/values.yaml": pin})
     deployment = Deployment(repository=str(hubs), paths={"x": ("config/x",)})
-    done = bump_hubs(["x"], [image.with_tag(NEW)], deployment)[0]
+    done = bump_hubs([Group.of(["x"])], [image.with_tag(NEW)], deployment)[0]
     assert [change.file for change in done.changes] == ["config/x/values.yaml"]
 
 
 def test_a_request_on_another_branch_has_a_branch_of_its_own(hubs: Path, image: ImageReference, pin: str) -> None:
     commit(hubs, "prod", {FILE: pin})
-    done = bump_hubs(["base"], [image.with_tag(NEW)], Deployment(repository=str(hubs), branch="prod"))[0]
+    done = bump_hubs([BASE], [image.with_tag(NEW)], Deployment(repository=str(hubs), branch="prod"))[0]
     assert done.branch == "hubtool/bump/base/team-base-user-image@prod"
     assert run(hubs, image).request is not None
     assert len(list((hubs / "requests").glob("*.md"))) == 2
@@ -259,7 +262,7 @@ def test_a_request_on_another_branch_has_a_branch_of_its_own(hubs: Path, image: 
 
 
 def on_github(image: ImageReference, tag: str = NEW, hub: str = "base") -> Bump:
-    return bump_hubs([hub], [image.with_tag(tag)], Deployment(repository=NAME, labels=("hub: base",)))[0]
+    return bump_hubs([Group.of([hub])], [image.with_tag(tag)], Deployment(repository=NAME, labels=("hub: base",)))[0]
 
 
 def test_on_github_two_runs_are_one_pull_request(github: GitHubServer, hubs: Path, image: ImageReference) -> None:

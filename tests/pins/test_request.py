@@ -4,12 +4,24 @@ import pytest
 
 from hubtool.pins import Skipped
 from hubtool.pins.choose import choose
-from hubtool.pins.request import Facts, Origin, body, branch_name, commit_message, is_untouched, mark, rollback, title
+from hubtool.pins.request import (
+    Facts,
+    Group,
+    Origin,
+    body,
+    branch_name,
+    commit_message,
+    is_untouched,
+    mark,
+    rollback,
+    title,
+)
 from hubtool.pins.request import trailers as trailers_of
 from hubtool.pins.scan import move, scan
 from hubtool.reference import ImageReference
 
 NOWHERE = Origin()
+BASE = Group.of(["base"])
 IMAGE = ImageReference("quay.io", "team/base-image", "U", "sha256:" + "b" * 64)
 
 
@@ -19,7 +31,7 @@ def facts(
     found = scan([("deployments/base/x.yaml", text.encode())])
     choice = choose(found.pins, IMAGE, "U", **options)  # type: ignore[arg-type]
     changes = move(found.files, choice.moving, "U")
-    return Facts("base", "an-org/hubs", IMAGE, choice, changes, (), ("linux/amd64",), was, now)
+    return Facts(BASE, "an-org/hubs", IMAGE, choice, changes, (), ("linux/amd64",), was, now)
 
 
 def test_the_body_of_a_bump_reads_like_this() -> None:
@@ -37,7 +49,8 @@ def test_the_body_of_a_bump_reads_like_this() -> None:
         "- changes between: [`aaaaaaaaaaaa...bbbbbbbbbbbb`]"
         "(https://github.com/an-org/base-image/compare/aaaaaaaaaaaa...bbbbbbbbbbbb)\n\n"
         "To go back after the merge:\n\n```sh\n"
-        "hubtool bump --hub base --image quay.io/team/base-image --from U --tag T --deployment an-org/hubs\n```\n"
+        "hubtool rollback --hub base --image quay.io/team/base-image --deployment an-org/hubs\n```\n\n"
+        "<!-- Hubtool-Bump: base quay.io/team/base-image -->\n"
     )
 
 
@@ -55,7 +68,7 @@ def test_what_is_left_alone_is_listed() -> None:
     found = scan([("deployments/base/x.yaml", text.encode())])
     choice = choose(found.pins, IMAGE, "U", from_tag="T")
     changes = move(found.files, choice.moving, "U")
-    made = Facts("base", "h", IMAGE, choice, changes, [Skipped("deployments/base/y.yaml", "is not YAML")])
+    made = Facts(BASE, "h", IMAGE, choice, changes, [Skipped("deployments/base/y.yaml", "is not YAML")])
     assert "| `deployments/base/x.yaml:4` | `b.image` | `stands at S` |" in body(made)
     assert "| `deployments/base/x.yaml:6` | `c.image` | `has no tag` |" in body(made)
     assert "| `deployments/base/y.yaml` |  | `file is not YAML` |" in body(made)
@@ -87,24 +100,24 @@ def test_the_way_back_of_many_tags_is_gits() -> None:
     ],
 )
 def test_the_branch_is_named_for_hub_and_image(hub: str, repository: str, base: str, expected: str) -> None:
-    assert branch_name(hub, ImageReference("quay.io", repository), base, "staging") == expected
+    assert branch_name(Group.of([hub]), ImageReference("quay.io", repository), base, "staging") == expected
 
 
 def test_a_long_name_is_cut_and_still_its_own() -> None:
-    one, two = (branch_name("b", ImageReference("", f"team/{'x' * 200}{end}"), "m", "m") for end in "ab")
+    one, two = (branch_name(Group.of(["b"]), ImageReference("", f"team/{'x' * 200}{end}"), "m", "m") for end in "ab")
     assert one != two
     assert len(one) < 120
 
 
 def test_hubtool_knows_its_own_commits_again() -> None:
     made = facts()
-    message = commit_message(made) + trailers_of("base", IMAGE, "f" * 40)
+    message = commit_message(made) + trailers_of(BASE, IMAGE, "f" * 40)
     assert message.startswith(
         "base: base-image T → U\n\nquay.io/team/base-image\n\ndeployments/base/x.yaml: image: T → U\n"
     )
-    ours = mark("base", IMAGE)
+    ours = mark(BASE, IMAGE)
     assert is_untouched(message, "f" * 40, 1, ours)
     assert not is_untouched(message, "e" * 40, 1, ours)
     assert not is_untouched(message, "f" * 40, 2, ours)
-    assert not is_untouched(message, "f" * 40, 1, mark("other", IMAGE))
+    assert not is_untouched(message, "f" * 40, 1, mark(Group.of(["other"]), IMAGE))
     assert not is_untouched("by hand", "f" * 40, 1, ours)

@@ -1,0 +1,39 @@
+"""The options that several verbs share, each with its one help text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Images = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="IMAGE", help="Images of hubtool.yaml; all, where left out.", show_default=False),
+]
+Root = Annotated[Path, typer.Option("--root", "-C", help="The image repository.", show_default="this folder")]
+EngineName = Annotated[
+    str | None,
+    typer.Option("--engine", help="docker or buildah; the first that works.", envvar="HUBTOOL_ENGINE"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Tag = Annotated[str | None, typer.Option("--tag", help="Tag to use instead of the commit's.")]
+Dirty = Annotated[bool, typer.Option("--dirty", help="Accept uncommitted changes; the tag then ends in -dirty.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show exactly what would change; change nothing.")]
+Hubs = Annotated[list[str], typer.Option("--hub", help="Hub whose pins move.", envvar="HUB")]
+PinnedImage = Annotated[
+    str | None,
+    typer.Option("--image", help="Image of hubtool.yaml, or a repository as pins write it.", envvar="IMAGE"),
+]
+DeploymentRepository = Annotated[
+    str | None,
+    typer.Option(
+        "--deployment",
+        metavar="REPO",
+        help="Deployment repository: GitHub owner/name, git URL or path.",
+        envvar="HUBTOOL_DEPLOYMENT",
+    ),
+]
+Branch = Annotated[str | None, typer.Option("--branch", help="Branch to open the pull request on.")]
+FromTag = Annotated[str | None, typer.Option("--from", metavar="TAG", help="Move only pins at TAG.")]
+HERE = Path(".")

@@ -1,0 +1,83 @@
+"""A branch of the deployment repository by its hubs: their files and pins, read no more than is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hubtool.config import Deployment
+from hubtool.forges import Branch
+from hubtool.pins import Pin
+from hubtool.pins.choose import Choice
+from hubtool.pins.hubs import Hubs, cluster_files, find_hubs
+from hubtool.pins.inherit import inherit
+from hubtool.pins.scan import Change, Scan, move, scan
+from hubtool.reference import ImageReference
+
+
+class Deployed:
+    """BRANCH as DEPLOYMENT (hubtool.yaml's) describes it."""
+
+    def __init__(self, branch: Branch, deployment: Deployment) -> None:
+        self.branch = branch
+        self.deployment = deployment
+        self.files = {file.path: file for file in branch.files()}
+        self._bytes: dict[str, bytes] = {}
+        self._hubs: dict[frozenset[str], Hubs] = {}
+        self._scans: dict[str, Scan] = {}
+
+    def hubs(self, wanted: Sequence[str] | None = None) -> Hubs:
+        """The hubs as far as WANTED need, all where None; raises HubtoolError for a cluster.yaml that can't be read."""
+        names = [None] if wanted is None else wanted
+        clusters = frozenset(file for hub in names for file in cluster_files(self.files, hub))
+        if clusters not in self._hubs:
+            self._hubs[clusters] = find_hubs(self.files, self.read(sorted(clusters)), self.deployment.paths)
+        return self._hubs[clusters]
+
+    def names_of(self, hubs: Sequence[str]) -> list[str]:
+        """The full names of HUBS (CLUSTER/HUB for a cluster's); raises HubtoolError for an unknown one."""
+        model = self.hubs(hubs)
+        return [model.name_of(hub) for hub in hubs]
+
+    def read(self, names: Iterable[str]) -> dict[str, bytes]:
+        """The bytes of files of the branch; what was read once is not fetched again."""
+        wanted = list(dict.fromkeys(names))
+        missing = [self.files[name] for name in wanted if name not in self._bytes]
+        self._bytes.update(self.branch.read(missing) if missing else ())
+        return {name: self._bytes[name] for name in wanted}
+
+    def scan(self, hubs: Sequence[str]) -> Scan:
+        """The pins of HUBS, each file once; a tag that stands alone has the image that its hub says.
+
+        Raises HubtoolError for an unknown hub.
+        """
+        model = self.hubs(hubs)
+        files = {hub: model.files_of(hub) for hub in hubs}
+        self.read(name for names in files.values() for name in names)
+        found = [self._scan_hub(names) for names in files.values()]
+        pins = {(pin.file, pin.tag_span, pin.path): pin for one in found for pin in reversed(one.pins)}
+        kept = {name: data for one in found for name, data in one.files.items()}
+        skipped = dict.fromkeys(skipped for one in found for skipped in one.skipped)
+        return Scan(tuple(sorted(pins.values(), key=_place)), tuple(skipped), kept)
+
+    def every_hub(self) -> dict[str, tuple[Pin, ...]]:
+        """The pins of all hubs there are."""
+        names = list(self.hubs().by_hub)
+        self.scan(names)
+        return {name: self.scan([name]).pins for name in names}
+
+    def move(self, found: Scan, choice: Choice, new: ImageReference, *, pin_digest: bool = False) -> list[Change]:
+        """The changes that bring the chosen pins of FOUND to NEW (tag and digest)."""
+        return move(found.files, choice.moving, new.tag, new.digest)
+
+    def _scan_hub(self, names: Sequence[str]) -> Scan:
+        for name in names:
+            if name not in self._scans:
+                self._scans[name] = scan([(name, self._bytes[name])])
+        scans = [self._scans[name] for name in names]
+        pins = inherit(pin for one in scans for pin in one.pins)
+        kept = {name: data for one in scans for name, data in one.files.items()}
+        return Scan(tuple(pins), tuple(skipped for one in scans for skipped in one.skipped), kept)
+
+
+def _place(pin: Pin) -> tuple[str, int, str]:
+    return pin.file, pin.line, pin.path
