@@ -15,8 +15,8 @@ from hubtool.pins.links import find_link_pins
 from hubtool.pins.merges import MERGE, merge_sources
 from hubtool.pins.scalars import STR, value_span
 from hubtool.pins.shapes import Place
-from hubtool.pins.split import NAME_OR_TAG, Split
-from hubtool.pins.text import Document, decode, read
+from hubtool.pins.split import Split
+from hubtool.pins.text import Document, decode, no_collecting, read
 from hubtool.reference import ImageReference
 
 # A file without one of these holds no pin; most files need no parsing.
@@ -25,6 +25,7 @@ _HINT = re.compile(rb"(?i)image|tag|[a-z0-9]/[a-z0-9._/-]+[:@]")
 _NOT_UTF8 = (b"\0", b"\xff\xfe", b"\xfe\xff")
 
 
+@no_collecting()
 def find_pins(data: bytes, file: str) -> list[Pin]:
     """The pins of one file, in the order they stand in; raises Unreadable with the reason for a file to skip."""
     if not _HINT.search(data) and not any(mark in data for mark in _NOT_UTF8):
@@ -80,54 +81,70 @@ class _Walk:
                 continue
             self._seen.add(state)
             if isinstance(node, yaml.MappingNode):
-                taken = set()
-                for candidate in self.split.candidates(node, place, path):
-                    taken.add(candidate.tag_node)
-                    yield candidate
-                pending += reversed(list(self._children(node, place, path, bool(taken))))
+                taken = list(self.split.candidates(node, place, path))
+                yield from taken
+                keys = frozenset(key for candidate in taken for key in candidate.keys)
+                pending += reversed(list(self._children(node, place, path, keys)))
             elif isinstance(node, yaml.SequenceNode):
                 inner = Place(place.keys, is_item=True, in_list=True)
                 pending += reversed([(item, inner, f"{path}[{i}]") for i, item in enumerate(node.value)])
 
     def _children(
-        self, node: yaml.MappingNode, place: Place, path: str, is_split: bool
+        self, node: yaml.MappingNode, place: Place, path: str, taken: frozenset[str]
     ) -> Iterator[tuple[yaml.Node, Place, str]]:
+        name = _name_of_value(node)
         for key_node, value in node.value:
             key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
             if key == MERGE:
                 for source in merge_sources(value):
                     self.merged.add(id(source))
                     yield source, place, path
-            elif not (is_split and isinstance(value, yaml.ScalarNode) and key in NAME_OR_TAG):
-                yield value, Place((*place.keys, key), in_list=place.is_item), f"{path}.{key}" if path else key
-
-    # ---- a whole reference in one scalar
+            elif not (isinstance(value, yaml.ScalarNode) and key in taken):
+                named = name if name and key == "value" else key
+                yield value, Place((*place.keys, named), in_list=place.is_item), f"{path}.{key}" if path else key
 
     def _scalar(self, node: yaml.ScalarNode, place: Place, path: str) -> Iterator[Candidate]:
         text = str(node.value)
         if not text or (node.tag != STR and not str(node.tag).startswith("!")):
             return
-        reference = shapes.parse(text)
+        if node.style in ("|", ">"):
+            yield from self._text(node, path)
+        before = shapes.before_reference(place, text)
+        reference = shapes.parse(text[before:])
         if reference is None:
             if place.key in shapes.WHOLE_KEYS and shapes.is_templated(text) and len(text) <= shapes.MAX_LENGTH:
                 yield self.source.refused(node, path, text, "inline", "is a template's placeholder, not an image")
         elif shapes.is_prose(place):
             if reference.tag and "/" in reference.name:
                 yield self.source.refused(node, path, reference.name, "prose", "is prose", reference)
-        elif shapes.names_image(place, reference) or shapes.is_hubploy_name(place):
-            yield self._inline(node, path, reference)
+        elif reference.tag if before else shapes.names_image(place, reference) or shapes.is_hubploy_name(place):
+            yield self._inline(node, path, reference, before)
 
-    def _inline(self, node: yaml.ScalarNode, path: str, reference: ImageReference) -> Candidate:
+    def _inline(self, node: yaml.ScalarNode, path: str, reference: ImageReference, before: int) -> Candidate:
         span = value_span(self.source.document, node)
         why = why_odd(node, span)
         if not reference.tag:
             why = "is pinned by digest alone" if reference.digest else "has no tag"
         if why or span is None:
             return self.source.refused(node, path, reference.name, "inline", why or "", reference)
-        start = span.start + len(reference.name) + 1
+        start = span.start + before + len(reference.name) + 1
         tag_span = Span(start, start + len(reference.tag))
         digest_span = Span(tag_span.end + 1, span.end) if reference.digest else None
         pin = self.source.pin(
             path, reference.name, reference.tag, reference.digest, "inline", None, tag_span, digest_span
         )
         return Candidate(pin, id(node))
+
+    def _text(self, node: yaml.ScalarNode, path: str) -> Iterator[Candidate]:
+        """References in a text of several lines, such as a hub's own Python."""
+        start, end = (int(mark.index) + self.document.offset for mark in (node.start_mark, node.end_mark))
+        for span, reference in shapes.references_in(self.document.text, start, end):
+            why = "is inside a text of several lines"
+            pin = self.source.pin(path, reference.name, reference.tag, None, "prose", why, span, None)
+            yield Candidate(pin, -span.start)
+
+
+def _name_of_value(node: yaml.MappingNode) -> str:
+    """NAME of a ``{name: NAME, value: …}``, as environments are listed."""
+    found = {key.value: value.value for key, value in node.value if isinstance(value, yaml.ScalarNode)}
+    return str(found.get("name") or "") if "value" in found else ""

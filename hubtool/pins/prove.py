@@ -14,7 +14,7 @@ from hubtool.pins.kinds import kind_of
 from hubtool.pins.lines import find_line_pins
 from hubtool.pins.links import find_link_pins
 from hubtool.pins.scalars import STR, reads_as_text, value_span
-from hubtool.pins.text import Document, read
+from hubtool.pins.text import Document, no_collecting, read
 
 
 @dataclass(frozen=True, order=True)
@@ -30,6 +30,7 @@ class Edit:
         return f'"{self.value}"' if self.quoted else self.value
 
 
+@no_collecting()
 def prove(before: bytes, after: bytes, edits: Sequence[Edit], file: str) -> None:
     """Raise HubtoolError unless AFTER is BEFORE with exactly EDITS.
 
