@@ -14,11 +14,13 @@ from hubtool.reference import ImageReference
 
 @dataclass(frozen=True)
 class Candidate:
-    """A pin, with the identity of the scalar its tag stands in and of the mapping that holds it."""
+    """A pin, with the identity of the scalar its tag stands in and of the mapping that holds it, and the keys there
+    that name it."""
 
     pin: Pin
     tag_node: int
     mapping: int = 0
+    keys: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -107,8 +107,6 @@ class _Walk:
         text = str(node.value)
         if not text or (node.tag != STR and not str(node.tag).startswith("!")):
             return
-        if node.style in ("|", ">"):
-            yield from self._text(node, path)
         before = shapes.before_reference(place, text)
         reference = shapes.parse(text[before:])
         if reference is None:
@@ -135,16 +133,9 @@ class _Walk:
         )
         return Candidate(pin, id(node))
 
-    def _text(self, node: yaml.ScalarNode, path: str) -> Iterator[Candidate]:
-        """References in a text of several lines, such as a hub's own Python."""
-        start, end = (int(mark.index) + self.document.offset for mark in (node.start_mark, node.end_mark))
-        for span, reference in shapes.references_in(self.document.text, start, end):
-            why = "is inside a text of several lines"
-            pin = self.source.pin(path, reference.name, reference.tag, None, "prose", why, span, None)
-            yield Candidate(pin, -span.start)
-
 
 def _name_of_value(node: yaml.MappingNode) -> str:
     """NAME of a ``{name: NAME, value: …}``, as environments are listed."""
-    found = {key.value: value.value for key, value in node.value if isinstance(value, yaml.ScalarNode)}
-    return str(found.get("name") or "") if "value" in found else ""
+    scalars = (pair for pair in node.value if all(isinstance(one, yaml.ScalarNode) for one in pair))
+    found = {str(key.value): str(value.value) for key, value in scalars}
+    return found.get("name", "") if "value" in found else ""

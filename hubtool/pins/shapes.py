@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hubtool.errors import HubtoolError
 from hubtool.pins.text import MASK
 from hubtool.reference import ImageReference
 
-# Checked in this order: newName wins over name (Kustomize), repository over name (charts that have both).
+# Checked in this order. newName wins over name (Kustomize), repository over image over name (charts that have both).
 SPLIT_KEYS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("newTag", ("newName", "name")),
-    ("tag", ("repository", "name", "image")),
-    ("imageTag", ("imageName", "image", "repository")),
+    ("imageTag", ("imageName", "imageRepository", "image", "repository")),
+    ("tag", ("repository", "image", "name")),
 )
 WHOLE_KEYS = frozenset({"image", "image_name", "build_image"})
 PROSE_KEYS = frozenset(
@@ -22,9 +24,37 @@ PROSE_KEYS = frozenset(
 MAX_LENGTH = 512
 
 _IMAGE = re.compile(r"(?i)image(?!_?-?(pull|secret|polic))")
-_IMAGE_END = re.compile(r"(?i)images?$|image_name$")
+_IMAGE_END = re.compile(r"(?i)(images?|image_?(name|spec|ref|reference))$")
+_IMAGES_END = re.compile(r"(?i)images$")
 _TEMPLATED = re.compile(rf"[{{}}$<>%{MASK}]")
 _MAYBE = re.compile(r"[a-zA-Z0-9\[][^\s]*\Z")
+# What an image's reference may follow in one value: NAME=REFERENCE of an environment or option, a GitHub action.
+_BEFORE = re.compile(r"docker://|-{0,2}(?P<name>[\w./-]+)=(?=[a-z0-9])")
+_PREFIXED_TAG = re.compile(r"(?P<stem>\w*[^\W_])(?P<end>_tag|_TAG|(?<=[a-z0-9])Tag)\Z")
+_PREFIXED_NAMES = {
+    "_tag": ("_repository", "_repo", "_name", "_image", ""),
+    "_TAG": ("_REPOSITORY", "_REPO", "_NAME", "_IMAGE", ""),
+    "Tag": ("Repository", "Repo", "Name", "Image", ""),
+}
+_NO_IMAGE_FILE = re.compile(r"(?i)\.(png|jpe?g|gif|svg|webp|ico|bmp|tiff?|pdf|iso|img|qcow2|vmdk|ova|tgz|gz|xz|zip)\Z")
+# Below these an image's options end, and something else begins.
+_APART = re.compile(r"(?i)(env|environment|vars|variables|args|command|cmd|labels|annotations|volumes|mounts)\Z")
+
+# A repository and a tag are of git where a key beside or above them says so.
+_GIT_BESIDE = frozenset({"url", "repoURL", "ref", "branch", "revision", "commit", "chart", "targetRevision"})
+_GIT_ABOVE = re.compile(r"(?i)(git.*|sources?|repos?|charts?|helm|releases?|dependencies|modules?|submodules?)\Z")
+_GIT_HOSTS = frozenset({"github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "git.sr.ht"})
+# Away from any key that speaks of an image, a host, a path and a word are more often something else.
+_REGISTRY = re.compile(
+    r"(^|[.-])(docker\.(io|pkg\.dev)|gcr|ghcr|quay|azurecr|ecr|nvcr|mcr|lscr|cr|registry|harbor)(\.|$)"
+)
+_ADDRESS = re.compile(
+    r"(?i)(ur[il]s?|hosts?|hostnames?|domains?|endpoints?|address(es)?|servers?|issuer|origins?|module|href"
+    r"|volumes?|mounts?|binds|ports?|proxy|repos?|git.*)\Z"
+)
+_PORT = re.compile(r"[0-9]{1,5}\Z")
+_NO_TAGS = frozenset({"NoSchedule", "PreferNoSchedule", "NoExecute", "ro", "rw", "z", "Z"})
+_NETWORK = re.compile(r"[0-9.]+\Z")
 
 
 @dataclass(frozen=True)
@@ -42,17 +72,43 @@ class Place:
 
     @property
     def is_image(self) -> bool:
-        """The value stands under a key called image, images, extraImages, …"""
-        return bool(_IMAGE_END.search(self.key))
+        """The value stands under a key called image, images, extraImages, image_spec, …"""
+        return _ends_in_image(self.key)
+
+    @property
+    def is_one_of_images(self) -> bool:
+        """The value stands in a mapping called images, extraImages, …"""
+        return not self.in_list and len(self.keys) > 1 and bool(_IMAGES_END.search(self.keys[-2]))
 
     @property
     def is_near_image(self) -> bool:
         """This key or the one above speaks of an image."""
-        return any(_IMAGE.search(key) for key in self.keys[-2:])
+        return any(map(_speaks_of_image, self.keys[-2:]))
 
     @property
     def is_below_image(self) -> bool:
-        return any(_IMAGE.search(key) for key in self.keys)
+        """This key or one above speaks of an image, and none between starts something else."""
+        for key in reversed(self.keys):
+            if _speaks_of_image(key):
+                return True
+            if _APART.search(key):
+                return False
+        return False
+
+    @property
+    def is_address(self) -> bool:
+        """The key speaks of addresses, or of git."""
+        return bool(_ADDRESS.search(self.key) or _GIT_ABOVE.match(self.key))
+
+
+@lru_cache(maxsize=10_000)
+def _speaks_of_image(key: str) -> bool:
+    return bool(_IMAGE.search(key))
+
+
+@lru_cache(maxsize=10_000)
+def _ends_in_image(key: str) -> bool:
+    return bool(_IMAGE_END.search(key))
 
 
 def parse(text: str) -> ImageReference | None:
@@ -73,27 +129,65 @@ def is_prose(place: Place) -> bool:
     return place.key.lower() in PROSE_KEYS
 
 
+def before_reference(place: Place, text: str) -> int:
+    """How many characters of TEXT stand before a reference: ``docker://``, ``--pull-image=``, ``NOTEBOOK_IMAGE=``."""
+    found = _BEFORE.match(text) if len(text) <= MAX_LENGTH else None
+    if found is None or (found["name"] and not (place.is_image or _speaks_of_image(found["name"]))):
+        return 0
+    return found.end()
+
+
 def names_image(place: Place, reference: ImageReference) -> bool:
     """Whether a scalar at PLACE that reads as REFERENCE is meant as an image."""
     tagged = bool(reference.tag or reference.digest)
+    if not tagged and _NO_IMAGE_FILE.search(reference.name):
+        return False
     if place.key in WHOLE_KEYS:
         return True
     if place.is_image:
         return tagged or (place.in_list and "/" in reference.name)
-    if not tagged or "/" not in reference.name:
+    if not tagged:
         return False
-    return bool(reference.registry) or place.is_below_image
+    if place.key == "container" or (place.key == "name" and Place(place.keys[:-1]).is_image):
+        return True
+    return "/" in reference.name and (place.is_below_image or _is_registry(place, reference))
+
+
+def _is_registry(place: Place, reference: ImageReference) -> bool:
+    """Whether REFERENCE, at a PLACE that does not speak of images, has a registry's host."""
+    host = reference.registry.partition(":")[0]
+    if not host or reference.tag in _NO_TAGS or host in _GIT_HOSTS or _NETWORK.match(reference.registry):
+        return False
+    if reference.digest or _REGISTRY.search(host):
+        return True
+    return not (_PORT.match(reference.tag) or place.is_address)
 
 
 def is_hubploy_name(place: Place) -> bool:
     """``images.images[].name``, a whole reference under a key that elsewhere holds a bare name."""
-    return place.in_list and place.keys[-1:] == ("name",) and bool(re.search("(?i)images$", "".join(place.keys[-2:-1])))
+    return place.in_list and place.keys[-1:] == ("name",) and bool(_IMAGES_END.search("".join(place.keys[-2:-1])))
 
 
-def is_split(place: Place, name_key: str, image: ImageReference) -> bool:
-    """Whether a mapping at PLACE whose NAME_KEY reads as IMAGE, with a tag beside it, is an image."""
-    if place.is_near_image or name_key in ("image", "imageName"):
-        return True
-    if "/" not in image.name:
+def is_split(place: Place, name_key: str, image: ImageReference, beside: Collection[str] = ()) -> bool:
+    """Whether a mapping at PLACE whose NAME_KEY reads as IMAGE, with a tag and the keys BESIDE it, is an image."""
+    if image.registry in _GIT_HOSTS:
         return False
-    return name_key == "repository" or bool(image.registry)
+    if place.is_near_image or name_key.startswith("image"):
+        return True
+    if "/" not in image.name or _GIT_ABOVE.match(place.key) or not _GIT_BESIDE.isdisjoint(beside):
+        return False
+    return name_key.lower().endswith(("repository", "repo")) or bool(image.registry)
+
+
+def prefixed(keys: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """Pairs such as ``hub_image_name`` and ``hub_image_tag`` among KEYS: the tag's, the name's, what they share."""
+    for key in keys:
+        found = _PREFIXED_TAG.match(key)
+        names = _PREFIXED_NAMES[found["end"]] if found and key not in _WHOLE_TAG_KEYS else ()
+        for end in names:
+            if found and found["stem"] + end in keys:
+                yield key, found["stem"] + end, found["stem"]
+                break
+
+
+_WHOLE_TAG_KEYS = frozenset(tag_key for tag_key, _ in SPLIT_KEYS)

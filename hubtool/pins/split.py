@@ -16,7 +16,8 @@ from hubtool.pins.shapes import Place
 from hubtool.reference import ImageReference, is_tag
 
 _SPLIT_TAG = re.compile(r"(?P<tag>[^@]*)(?:@(?P<digest>[a-z0-9+._-]+:[0-9a-fA-F]{32,}))?\Z")
-NAME_OR_TAG = {key for tag_key, names in shapes.SPLIT_KEYS for key in (tag_key, *names)} | {"registry", "digest"}
+_BESIDE = ("registry", "digest")
+_TAGS = tuple(tag_key for tag_key, _ in shapes.SPLIT_KEYS)
 
 
 @dataclass(frozen=True)
@@ -27,33 +28,59 @@ class Split:
 
     def candidates(self, node: yaml.MappingNode, place: Place, path: str) -> Iterator[Candidate]:
         values, doubled = effective(node)
-        for tag_key, name_keys in shapes.SPLIT_KEYS:
-            tag_node = values.get(tag_key)
-            if not isinstance(tag_node, yaml.ScalarNode):
+        found: set[Place] = set()
+        for tag_key, name_keys, inner in self._pairs(values, place):
+            if inner in found:
                 continue
             name_key = next((key for key in name_keys if isinstance(values.get(key), yaml.ScalarNode)), None)
-            candidate = self._split_pin(values, tag_key, name_key, place, f"{path}.{tag_key}".lstrip("."))
-            if candidate is not None:
-                if {tag_key, name_key, "registry", "digest"} & doubled:
-                    candidate = refuse(candidate, f"a key beside it stands twice: {', '.join(sorted(doubled))}")
-                yield replace(candidate, mapping=id(node))
-            return
+            candidate = self._pin(values, tag_key, name_key, inner, f"{path}.{tag_key}".lstrip("."))
+            if candidate is None:
+                continue
+            if {tag_key, name_key, *_BESIDE} & doubled:
+                candidate = refuse(candidate, f"a key beside it stands twice: {', '.join(sorted(doubled))}")
+            found.add(inner)
+            yield replace(candidate, mapping=id(node), keys=frozenset((tag_key, *name_keys, *_BESIDE)))
 
-    def _split_pin(
+    def _pairs(self, values: dict[str, yaml.Node], place: Place) -> Iterator[tuple[str, tuple[str, ...], Place]]:
+        """The keys that may hold a tag, those that may hold its name, and where these stand."""
+        for tag_key, name_keys in shapes.SPLIT_KEYS:
+            if isinstance(values.get(tag_key), yaml.ScalarNode):
+                yield tag_key, name_keys, place
+        for tag_key, name_key, stem in shapes.prefixed(values):
+            if isinstance(values[tag_key], yaml.ScalarNode) and isinstance(values[name_key], yaml.ScalarNode):
+                yield tag_key, (name_key,), Place((*place.keys, stem))
+
+    def name_alone(self, node: yaml.MappingNode, place: Place) -> str:
+        """The image that a mapping at PLACE names without a tag; "" for none."""
+        values, _ = effective(node)
+        if not place.is_image or place.is_item or any(isinstance(values.get(key), yaml.Node) for key in _TAGS):
+            return ""
+        name_key = next((key for key in ("repository", "name") if text_of(values.get(key))), "")
+        image = self._image(values, name_key) if name_key else None
+        return image.name if image and not image.tag and not image.digest else ""
+
+    def _image(self, values: dict[str, yaml.Node], name_key: str) -> ImageReference | None:
+        name = text_of(values.get(name_key))
+        below = text_of(values.get("image")) if name_key == "repository" else ""
+        if below and "/" not in below and ":" not in below:
+            name = f"{name}/{below}"
+        registry = text_of(values.get("registry"))
+        return shapes.parse(f"{registry}/{name}" if registry else name)
+
+    def _pin(
         self, values: dict[str, yaml.Node], tag_key: str, name_key: str | None, place: Place, path: str
     ) -> Candidate | None:
         tag_node = values[tag_key]
         assert isinstance(tag_node, yaml.ScalarNode)
         name = text_of(values.get(name_key)) if name_key else ""
-        registry = text_of(values.get("registry"))
         if not name:
             return self._tag_only(tag_node, name_key is not None, place, path)
-        image = shapes.parse(f"{registry}/{name}" if registry else name)
+        image = self._image(values, str(name_key))
         if image is None:
             if shapes.is_templated(name) and place.is_near_image:
                 return self.source.refused(tag_node, path, name, "split", "its image is a template's placeholder")
             return None
-        if not shapes.is_split(place, str(name_key), image):
+        if not shapes.is_split(place, str(name_key), image, values.keys()):
             return None
         if image.tag or image.digest:
             return self.source.refused(
@@ -88,7 +115,7 @@ class Split:
 
     def _tag_only(self, tag_node: yaml.ScalarNode, has_name: bool, place: Place, path: str) -> Candidate | None:
         tag = text_of(tag_node)
-        if not place.is_image or place.is_item or (not tag and not has_name):
+        if place.is_item or not (place.is_image or place.is_one_of_images) or (not tag and not has_name):
             return None
         form: Form = "split" if has_name and not tag else "tag-only"
         shown = ImageReference("", "", tag if is_tag(tag) else "")

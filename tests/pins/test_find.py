@@ -1,12 +1,41 @@
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 
 import pytest
 
 from hubtool.pins import Pin, Unreadable
 from hubtool.pins.find import find_pins
 from hubtool.pins.text import MAX_BYTES
+
+CASES = Path(__file__).parent / "cases" / "found.txt"
+
+
+def cases() -> list[tuple[str, str, list[str]]]:
+    """Title, file, and a line for each pin: LINE FORM IMAGE:TAG@DIGEST, and "! WHY" where it is not moved."""
+    found = []
+    for block in re.split(r"(?m)^#### ", CASES.read_text(encoding="utf-8"))[1:]:
+        title, _, rest = block.partition("\n")
+        text, _, pins = rest.partition("----\n")
+        found.append((title, text, pins.splitlines()))
+    return found
+
+
+@pytest.mark.parametrize(("title", "text", "pins"), cases(), ids=[case[0].replace(" ", "-") for case in cases()])
+def test_a_file_holds_these_pins_and_no_other(title: str, text: str, pins: list[str]) -> None:
+    found = find_pins(text.encode(), "f.yaml")
+    shown = [(f"{pin.line} {pin.form} {_reference(pin)}", pin.why) for pin in found]
+    expected = [(line.split(" ! ")[0], line.partition(" ! ")[2]) for line in pins]
+    assert sorted(line for line, _ in shown) == sorted(line for line, _ in expected)
+    for (line, why), (_, wanted) in zip(sorted(shown, key=str), sorted(expected, key=str), strict=True):
+        assert (line, (why or "")[: len(wanted)], bool(why)) == (line, wanted, bool(wanted))
+
+
+def _reference(pin: Pin) -> str:
+    tag, digest = (f":{pin.tag}" if pin.tag else ""), (f"@{pin.digest}" if pin.digest else "")
+    return (pin.image or "-") + tag + digest
 
 
 def only(text: str | bytes, file: str = "deployments/base/values.yaml") -> Pin:
@@ -92,7 +121,7 @@ def test_a_pin_that_is_left_alone_says_why(text: str, why: str) -> None:
         "notes: {name: r/i, tag: T}",
         "stringData: |\n  image: r/i:T\n",
         "# image: r/i:T\nimagex: 1",
-        "args: ['--image=r/i:T']",
+        "args: ['--image r/i:T', '--pull-image-policy=a/b:c', 'image=', '--image=r/i']",
         "chart: {repository: 'https://example.org/charts', tag: v1}",
         "",
         "\n",
