@@ -39,10 +39,11 @@ def bump(
     if from_tag is not None and all_tags:
         raise HubtoolError("--from and --all-tags exclude each other")
     config = read_config(root)
+    wanted = _image(config, root, image, tag)
     where = find_deployment(config, root, deployment, branch)
     done = bump_hubs(
         _groups(where, hubs, rings, group),
-        [_image(config, root, image, tag)],
+        [wanted],
         where,
         Rules(from_tag, all_tags, pin_digest, tests=tests_of(config, root)),
         dry_run=dry_run,
@@ -155,21 +156,27 @@ def find_image(config: Config | None, image: str | None, *, single: bool = False
     name = _name(config, image) if image or single or (config and len(config.images) == 1) else None
     if config and name:
         return config.reference(name)
-    given = ImageReference.parse(image) if image else None
-    if given and (given.tag or given.digest):
+    return _without_tag(image) if image else None
+
+
+def _without_tag(image: str) -> ImageReference:
+    given = ImageReference.parse(image)
+    if given.tag or given.digest:
         raise HubtoolError(f"--image {image}: the tag goes into --tag, the digest is looked up")
     return given
 
 
 def _name(config: Config | None, image: str | None) -> str | None:
     """Which image of hubtool.yaml is meant, None where it is another; $IMAGE may leave out the registry host."""
-    if config is None or (image and image in config.images):
-        return image if config else None
+    if config is None:
+        return None
     if image is None:
         if len(config.images) > 1:
             raise HubtoolError("hubtool.yaml makes several images", hint="--image " + "|".join(config.images))
         return next(iter(config.images))
-    given = ImageReference.parse(image)
+    if image in config.images:
+        return image
+    given = _without_tag(image)
     references = {name: config.reference(name) for name in config.images}
     exact = [name for name, reference in references.items() if reference.same_repository(given)]
     hostless = [name for name, reference in references.items() if reference.repository == given.repository]
