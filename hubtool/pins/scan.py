@@ -1,15 +1,12 @@
-"""Many files at once: their pins, and the edits that move an image. Files come from a folder or from git."""
+"""Many files at once: their pins, and the edits that move an image. Their bytes come from a folder or from git."""
 
 from __future__ import annotations
 
 import difflib
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from hubtool.errors import HubtoolError
 from hubtool.pins import Pin, Skipped, Unreadable
 from hubtool.pins.edit import move_pins
 from hubtool.pins.find import find_pins
@@ -24,8 +21,8 @@ class Scan:
     files: Mapping[str, bytes]
 
     def unread(self, repository: str) -> list[Skipped]:
-        """The skipped files that speak of REPOSITORY all the same."""
-        return [one for one in self.skipped if repository.encode() in self.files[one.file]]
+        """The skipped files that speak of REPOSITORY all the same, or whose bytes are not known."""
+        return [one for one in self.skipped if repository.encode() in self.files.get(one.file, repository.encode())]
 
 
 @dataclass(frozen=True)
@@ -77,29 +74,3 @@ def move(files: Mapping[str, bytes], pins: Sequence[Pin], tag: str, digest: str 
         if after != files[file]:
             changes.append(Change(file, files[file], after, here))
     return changes
-
-
-def list_folder(root: Path) -> list[str]:
-    """The regular files below ROOT, relative with "/"; links are not followed, .git is left out."""
-    if not root.is_dir():
-        raise HubtoolError(f"no folder {root}")
-    return sorted(_walk(str(root), ""))
-
-
-def _walk(folder: str, prefix: str) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name != ".git":
-                    yield from _walk(entry.path, f"{prefix}{entry.name}/")
-            elif entry.is_file(follow_symlinks=False):
-                yield prefix + entry.name
-
-
-def read_folder(root: Path, files: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-    """The bytes of FILES below ROOT."""
-    for file in files:
-        try:
-            yield file, (root / file).read_bytes()
-        except OSError as error:
-            raise HubtoolError(f"{root / file} cannot be read: {error.strerror}") from error

@@ -12,6 +12,7 @@ FILES = [
     "README.md",
     "deployments/README.md",
     "deployments/data8/hubploy.yaml",
+    "deployments/data8/config/beta.yaml",
     "deployments/data8/config/common.yaml",
     "deployments/data8/config/staging.yaml",
     "deployments/data8/config/prod.yml",

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from hubtool.errors import HubtoolError
 from hubtool.pins.choose import choose
-from hubtool.pins.scan import list_folder, move, read_folder, scan
+from hubtool.pins.scan import move, scan
 from hubtool.reference import ImageReference
 
 
@@ -44,23 +42,3 @@ def test_one_file_that_can_not_be_proven_stops_all() -> None:
     choice = choose(found.pins, ImageReference.parse("r/i"), "U")
     with pytest.raises(HubtoolError, match=r"b\.yaml:1: image: .*is pinned by digest too"):
         move(found.files, choice.moving, "U")
-
-
-def test_links_and_git_itself_are_not_followed(tmp_path: Path) -> None:
-    root = tmp_path / "repo"
-    (root / "deployments/base").mkdir(parents=True)
-    (root / "deployments/base/a.yaml").write_text("image: r/i:T\n")
-    (root / ".git").mkdir()
-    (root / ".git/config.yaml").write_text("image: r/i:T\n")
-    (tmp_path / "outside.yaml").write_text("image: r/i:T\n")
-    (root / "deployments/base/out.yaml").symlink_to(tmp_path / "outside.yaml")
-    (root / "deployments/base/loop").symlink_to(root)
-    assert list_folder(root) == ["deployments/base/a.yaml"]
-    assert list(read_folder(root, list_folder(root))) == [("deployments/base/a.yaml", b"image: r/i:T\n")]
-
-
-def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(HubtoolError, match="no folder"):
-        list_folder(tmp_path / "x")
-    with pytest.raises(HubtoolError, match="cannot be read"):
-        list(read_folder(tmp_path, ["x.yaml"]))
