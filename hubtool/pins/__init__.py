@@ -23,12 +23,14 @@ MAX_DEPTH = 200
 @dataclass(frozen=True, order=True)
 class Span:
     """Characters START to END of a file's decoded text. ``alone``: they are a whole YAML scalar, which would
-    be read as a number or date where they look like one; ``plain``: that scalar has no quotes."""
+    be read as a number or date where they look like one; ``plain``: that scalar has no quotes; ``quote``: what
+    replaces it must have them, whatever it looks like."""
 
     start: int
     end: int
     alone: bool = False
     plain: bool = False
+    quote: bool = False
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,8 @@ def _edits(pin: Pin, text: str, tag: str, digest: str | None) -> list[Edit]:
 def _tag_edit(pin: Pin, span: Span, tag: str) -> Edit:
     # "tag@digest" in one scalar is always text; a sibling digest leaves the tag alone in its own.
     beside = pin.digest_span is not None and pin.digest_span.start == span.end + 1
-    return Edit(span, tag, quoted=span.alone and span.plain and not beside and not reads_as_text(tag))
+    bare = span.alone and span.plain and not beside
+    return Edit(span, tag, quoted=bare and (span.quote or not reads_as_text(tag)))
 
 
 def _splice(text: str, edits: Sequence[Edit]) -> str:

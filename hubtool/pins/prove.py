@@ -15,6 +15,7 @@ from hubtool.pins.lines import find_line_pins
 from hubtool.pins.links import find_link_pins
 from hubtool.pins.scalars import STR, reads_as_text, value_span
 from hubtool.pins.text import Document, no_collecting, read
+from hubtool.pins.witness import json_changes
 
 
 @dataclass(frozen=True, order=True)
@@ -50,7 +51,16 @@ def prove(before: bytes, after: bytes, edits: Sequence[Edit], file: str) -> None
     _same_bytes(old.text, new.text, sorted(edits), file)
     if len(old.nodes) != len(new.nodes):
         raise _refusal(file, "the number of documents would change")
-    _Comparison(old, new, sorted(edits), file).run()
+    comparison = _Comparison(old, new, sorted(edits), file)
+    comparison.run()
+    if old.kind == "json":
+        _second_opinion(old.text, new.text, comparison.changed, file)
+
+
+def _second_opinion(old: str, new: str, changed: Sequence[tuple[str, str]], file: str) -> None:
+    seen = json_changes(old, new)
+    if seen is None or sorted(seen) != sorted(changed):
+        raise _refusal(file, "another reader of JSON does not see the intended change alone")
 
 
 def _refusal(file: str, message: str, line: int | None = None) -> HubtoolError:
@@ -100,6 +110,7 @@ class _Comparison:
         self.edits = edits
         self.starts = [edit.span.start for edit in edits]
         self.used: set[Edit] = set()
+        self.changed: list[tuple[str, str]] = []
         self.forth: dict[int, int] = {}
         self.back: dict[int, int] = {}
 
@@ -137,6 +148,8 @@ class _Comparison:
             raise self._refuse(a, "the tag would not read as intended")
         if b.tag != STR:
             raise self._refuse(a, f"'{b.value}' would not be read as text")
+        if (a.value, a.tag) != (b.value, b.tag):
+            self.changed.append((str(a.value), str(b.value)))
 
     def _edits_inside(self, node: yaml.ScalarNode) -> list[Edit]:
         start = int(node.start_mark.index) + self.old.offset

@@ -45,4 +45,4 @@ def value_span(document: Document, node: yaml.ScalarNode) -> Span | None:
         return None
     if not plain and text[start - 1] != node.style:
         return None
-    return Span(start, end, alone=True, plain=plain)
+    return Span(start, end, alone=True, plain=plain, quote=document.kind != "yaml")
