@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import yaml
 
 from hubtool.pins import Unreadable
 
+# The reader recurses, some four calls a level.
 MAX_DEPTH = 100
 # The tag of what Terraform alone can evaluate. Its value reads as a placeholder.
 EXPRESSION = "hcl:expression"
@@ -23,13 +24,14 @@ _STR, _MAP, _SEQ = (f"tag:yaml.org,2002:{name}" for name in ("str", "map", "seq"
 _WORDS = {"true": "tag:yaml.org,2002:bool", "false": "tag:yaml.org,2002:bool", "null": "tag:yaml.org,2002:null"}
 _NUMBER = "tag:yaml.org,2002:float"
 
-_SPACE = re.compile(r"(?:[ \t\r]++|(?:#|//)[^\n]*+|/\*(?s:.*?)\*/)*+")
+_SPACE = r"(?:[ \t\r]++|(?:#|//)[^\n]*+|/\*(?s:.*?)\*/)*+"
 _LITERAL = r"""(?:[^"\\\r\n$%]++|\\[^\r\n]|\$\$\{|%%\{|[$%](?!\{))*+"""
+_BEFORE = re.compile(_SPACE)
 _TEXT = re.compile(_LITERAL)
 _TOKEN = re.compile(
-    rf"""(?P<ident>[^\W\d][\w-]*)|(?P<number>\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)|(?P<string>"{_LITERAL}")|(?P<quote>")"""
+    rf"""{_SPACE}(?:(?P<ident>[^\W\d][\w-]*)|(?P<number>\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)|(?P<string>"{_LITERAL}")|(?P<quote>")"""
     r"""|(?P<heredoc><<-?[^\W\d][\w-]*\r?\n)|(?P<mark>[\[\](){},\n]|=(?![=>]))"""
-    r"""|(?P<operator>==|!=|>=|<=|&&|\|\||::|\.\.\.|=>|~(?=\})|/(?!\*)|[.*%+\-<>!?:])"""
+    r"""|(?P<operator>==|!=|>=|<=|&&|\|\||::|\.\.\.|=>|~(?=\})|/(?!\*)|[.*%+\-<>!?:])|(?P<end>\Z))"""
 )
 _ESCAPE = re.compile(r"\\(?:([nrt\"\\])|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))|([$%])\4\{")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
@@ -40,6 +42,17 @@ _JOINING = ("join", "format", "formatlist", "replace")
 def read_hcl(text: str) -> tuple[yaml.Node, ...]:
     """The body of TEXT (without BOM) as one mapping; raises Unreadable where it is not HCL."""
     return (_Reader(text).file(),)
+
+
+class _Mark:
+    __slots__ = ("index",)
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
+# Any: all that anyone asks of a mark is its index.
+_mark: Any = _Mark
 
 
 class _Body:
@@ -81,7 +94,7 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.kind: str | None = None
+        self.kind = ""
         self.word = ""
         self.start = self.end = self.last = 0
         self.depth = 0
@@ -89,7 +102,7 @@ class _Reader:
 
     def file(self) -> yaml.MappingNode:
         node = self._body(0)
-        if self.kind is not None:
+        if self.kind != "end":
             self._refuse()
         return node
 
@@ -97,15 +110,15 @@ class _Reader:
 
     def _advance(self) -> None:
         self.last = self.end
-        space = _SPACE.match(self.text, self.end)
-        at = space.end() if space else self.end
-        match = _TOKEN.match(self.text, at)
+        match = _TOKEN.match(self.text, self.end)
         if match is None:
-            self.kind, self.word, self.start, self.end = None, self.text[at : at + 1], at, at
-            if self.word:
-                self._refuse()
-            return
-        self.kind, self.word, self.start, self.end = match.lastgroup, match[0], match.start(), match.end()
+            space = _BEFORE.match(self.text, self.end)
+            self.start = space.end() if space else self.end
+            self.word = self.text[self.start]
+            self._refuse()
+        self.kind = kind = str(match.lastgroup)
+        self.word = match[kind]
+        self.start, self.end = match.span(kind)
 
     def _skip_newlines(self) -> None:
         while self.word == "\n":
@@ -166,9 +179,14 @@ class _Reader:
         """What stands before one of STOPS or the end; line ends do not count unless they are a stop."""
         start = end = self.start
         parts: list[yaml.Node] = []
+        if self.kind == "string":
+            parts.append(self._string())
+            if self.word in stops:
+                return parts[0]
+            end = self.last
         others: list[str] = []
-        is_term = False
-        while self.kind is not None and self.word not in stops:
+        is_term = bool(parts)
+        while self.kind != "end" and self.word not in stops:
             if self.word == "\n":
                 self._advance()
                 continue
@@ -263,6 +281,12 @@ class _Reader:
 
     def _key(self) -> yaml.Node:
         start = self.start
+        if self.kind == "ident":
+            name = self._name()
+            if self.word in ("=", ":"):
+                return name
+            self.end = start
+            self._advance()
         node = self._expression("=", ":", "\n")
         if isinstance(node, yaml.ScalarNode) and node.tag == _STR:
             return node
@@ -324,10 +348,6 @@ class _Reader:
 
     def _scalar(self, tag: str, value: str, start: int, end: int, style: str | None = None) -> yaml.ScalarNode:
         return yaml.ScalarNode(tag, value, _mark(start), _mark(end), style)
-
-
-def _mark(index: int) -> yaml.Mark:
-    return yaml.Mark("", index, 0, 0, None, 0)
 
 
 def _may_hold_reference(node: yaml.Node) -> bool:
