@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hubtool.errors import HubtoolError, Where
-from hubtool.reference import ImageReference
+from hubtool.reference import ImageReference, is_tag
 
 FILE_NAME = "hubtool.yaml"
 MAX_BYTES = 1_000_000
@@ -152,6 +152,33 @@ class Deployment(Model):
     paths: Mapping[HubName, tuple[str, ...]] = Field(
         default_factory=dict, description="Folders or files of a hub, where they are not deployments/HUB."
     )
+
+    @field_validator("hold")
+    @classmethod
+    def _holds_tags(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            name, _, tag = entry.rpartition(":")
+            if not is_tag(tag):
+                raise ValueError(f"'{entry}' is neither TAG nor IMAGE:TAG")
+            _checked_name(name or "any")
+        return value
+
+    @field_validator("charts")
+    @classmethod
+    def _name_images(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        for image in value.values():
+            _checked_name(image)
+        return value
+
+
+def _checked_name(image: str) -> None:
+    """Raise ValueError where IMAGE is no image's name without tag."""
+    try:
+        reference = ImageReference.parse(image)
+    except HubtoolError as error:
+        raise ValueError(error.message) from error
+    if reference.tag or reference.digest:
+        raise ValueError(f"'{image}': an image's name, without tag")
 
 
 class Config(Model):

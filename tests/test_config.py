@@ -12,6 +12,7 @@ from hubtool.errors import HubtoolError
 
 FILE = Path("hubtool.yaml")
 SMALL = "registry: quay.io/team\nimages:\n  base:\n"
+DEPLOYED = "registry: a.b/c\nimages: {x: {}}\ndeployment: {repository: a/b, "
 
 
 def read(text: str, **environ: str) -> config.Config:
@@ -109,6 +110,14 @@ def test_names_that_look_like_numbers_stay_what_was_written() -> None:
         ("registry: a.b/c\nimages: {x: {}}\ndeployment: {repository: a/b, hubs: ['../x']}", "deployment.hubs[0]: "),
         ("registry: a.b/c\nimages: {x: {}}\ndeployment: {repository: a/b, forge: gitea}", "deployment.forge: "),
         ("registry: a.b/c\nimages: {x: {}}\ndeployment: {repository: a/b, api: x}", "deployment.api: "),
+        (DEPLOYED + "hold: [a b]}", "deployment.hold: 'a b' is neither TAG nor IMAGE:TAG"),
+        (DEPLOYED + "hold: ['a/B:c']}", "bad repository 'a/B'"),
+        (DEPLOYED + "soak: long}", "deployment.soak: "),
+        (DEPLOYED + "platform: arm}", "deployment.platform: "),
+        (DEPLOYED + "rings: {canary: ['../x']}}", "deployment.rings.canary[0]: "),
+        (DEPLOYED + "rings: {'a b': [x]}}", "deployment.rings"),
+        (DEPLOYED + "charts: {x: 'a/b:c'}}", "deployment.charts: 'a/b:c': an image's name, without tag"),
+        (DEPLOYED + "promote_by: hand}", "deployment.promote_by: "),
     ],
 )
 def test_what_is_wrong_is_named_with_line_and_key(text: str, expected: str) -> None:

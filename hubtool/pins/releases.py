@@ -32,7 +32,7 @@ class Releases:
                 f"{wanted} is not in the registry",
                 hint="push it first (hubtool push), or name a tag that is there with --tag",
             )
-        old = self._old(wanted, old_tags)
+        old = release if list(old_tags) == [wanted.tag] else self._old(wanted, old_tags)
         self._check_platform(wanted, release, old)
         return release, Origin.of(old.labels) if old else Origin()
 
@@ -46,7 +46,7 @@ class Releases:
 
     def _old(self, wanted: ImageReference, old_tags: Sequence[str]) -> Release | None:
         """None where the registry does not hold it any more or won't say."""
-        if len(old_tags) != 1 or old_tags[0] in ("", wanted.tag):
+        if len(old_tags) != 1 or not old_tags[0]:
             return None
         try:
             return self._look_up(wanted.with_tag(old_tags[0]))
