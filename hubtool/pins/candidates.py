@@ -24,6 +24,15 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Name:
+    """An image that a file names without a tag; ``path`` is where the tag would stand."""
+
+    file: str
+    path: str
+    image: str
+
+
+@dataclass(frozen=True)
 class Source:
     """The file that pins are found in."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import yaml
 
 from hubtool.pins import Pin, Span, Template, Unreadable, shapes
-from hubtool.pins.candidates import Candidate, Source, settle, why_odd
+from hubtool.pins.candidates import Candidate, Name, Source, settle, why_odd
 from hubtool.pins.kinds import kind_of
 from hubtool.pins.lines import find_line_pins
 from hubtool.pins.links import find_link_pins
@@ -25,27 +26,41 @@ _HINT = re.compile(rb"(?i)image|tag|[a-z0-9]/[a-z0-9._/-]+[:@]")
 _NOT_UTF8 = (b"\0", b"\xff\xfe", b"\xfe\xff")
 
 
-@no_collecting()
+@dataclass(frozen=True)
+class Found:
+    """The pins of a file, in the order they stand in, and the images that it names without a tag."""
+
+    pins: list[Pin]
+    names: tuple[Name, ...] = ()
+
+
 def find_pins(data: bytes, file: str) -> list[Pin]:
     """The pins of one file, in the order they stand in; raises Unreadable with the reason for a file to skip."""
+    return find(data, file).pins
+
+
+@no_collecting()
+def find(data: bytes, file: str) -> Found:
+    """The pins of one file, and its names; raises Unreadable with the reason for a file to skip."""
     if not _HINT.search(data) and not any(mark in data for mark in _NOT_UTF8):
-        return []
+        return Found([])
     if is_helm_template(file) and b"{{" in data:
         raise Unreadable("is a Helm template")
     if kind_of(file) == "links":
-        return find_link_pins(decode(data), file)
+        return Found(find_link_pins(decode(data), file))
     try:
         document = read(data, file)
     except Template as template:
         pins = find_line_pins(template.text, file)
         if pins:
-            return pins
+            return Found(pins)
         raise
     if any(_is_sops(node) for node in document.nodes):
         raise Unreadable("is encrypted by SOPS")
     walk = _Walk(document, file)
     pins = settle(list(walk.candidates()), walk.merged)
-    return sorted(pins, key=lambda pin: (pin.line, pin.tag_span or Span(0, 0), pin.path))
+    ordered = sorted(pins, key=lambda pin: (pin.line, pin.tag_span or Span(0, 0), pin.path))
+    return Found(ordered, tuple(dict.fromkeys(walk.names)))
 
 
 def is_helm_template(file: str) -> bool:
@@ -67,6 +82,7 @@ class _Walk:
         self.source = Source(document, file)
         self.split = Split(self.source)
         self.merged: set[int] = set()
+        self.names: list[Name] = []
         self._seen: set[tuple[int, bool, bool, bool, bool]] = set()
 
     def candidates(self) -> Iterator[Candidate]:
@@ -83,6 +99,7 @@ class _Walk:
             if isinstance(node, yaml.MappingNode):
                 taken = list(self.split.candidates(node, place, path))
                 yield from taken
+                self.names += self.split.name_alone(node, place, path)
                 keys = frozenset(key for candidate in taken for key in candidate.keys)
                 pending += reversed(list(self._children(node, place, path, keys)))
             elif isinstance(node, yaml.SequenceNode):

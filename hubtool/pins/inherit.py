@@ -6,25 +6,30 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from hubtool.pins import Pin
+from hubtool.pins.candidates import Name
+from hubtool.pins.split import NO_NAME
 
 
-def inherit(pins: Iterable[Pin]) -> list[Pin]:
+def inherit(pins: Iterable[Pin], names: Iterable[Name] = ()) -> list[Pin]:
     """PINS of one hub, where each tag-only pin has the image that the hub's other files name at its path.
 
-    Where they name none there, or several, it stays as it is: of no image, and not touched.
+    NAMES are those that stand there without a tag. Where the files name none there, or several, the pin stays as it
+    is: of no image, and not touched. Which of several it means depends on which files are read together (staging and
+    prod are not), and a guess could be wrong.
     """
     everything = list(pins)
-    named: dict[str, set[str]] = {}
-    for pin in everything:
-        if pin.form == "split" and pin.image:
-            named.setdefault(pin.path, set()).add(pin.image)
-    return [_filled(pin, named.get(pin.path, set())) for pin in everything]
+    named = [(name.path, name.image) for name in names]
+    named += [(pin.path, pin.image) for pin in everything if pin.form == "split" and pin.image]
+    images: dict[str, set[str]] = {}
+    for path, image in named:
+        images.setdefault(path, set()).add(image)
+    return [_filled(pin, images.get(pin.path, set())) for pin in everything]
 
 
 def _filled(pin: Pin, images: set[str]) -> Pin:
-    if pin.form != "tag-only" or pin.image or len(images) != 1:
+    if pin.form != "tag-only" or pin.image or not images:
         return pin
-    span = pin.tag_span
-    editable = bool(pin.tag) and span is not None and span.alone
-    why = None if editable else "is a tag that hubtool can't read"
-    return replace(pin, image=next(iter(images)), editable=editable, why=why)
+    if len(images) > 1:
+        return replace(pin, why=f"{NO_NAME}, and the hub's files name several there: {', '.join(sorted(images))}")
+    readable = pin.why == NO_NAME
+    return replace(pin, image=next(iter(images)), editable=readable, why=None if readable else pin.why)

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 import yaml
 
 from hubtool.pins import Form, Span, shapes
-from hubtool.pins.candidates import Candidate, Source, refuse, why_odd
+from hubtool.pins.candidates import Candidate, Name, Source, refuse, why_odd
 from hubtool.pins.merges import effective, text_of
 from hubtool.pins.scalars import NULL, value_span
 from hubtool.pins.shapes import Place
 from hubtool.reference import ImageReference, is_tag
 
 _SPLIT_TAG = re.compile(r"(?P<tag>[^@]*)(?:@(?P<digest>[a-z0-9+._-]+:[0-9a-fA-F]{32,}))?\Z")
+NO_NAME = "no image is named beside it"
 _BESIDE = ("registry", "digest")
 _TAGS = tuple(tag_key for tag_key, _ in shapes.SPLIT_KEYS)
 
@@ -50,14 +51,15 @@ class Split:
             if isinstance(values[tag_key], yaml.ScalarNode) and isinstance(values[name_key], yaml.ScalarNode):
                 yield tag_key, (name_key,), Place((*place.keys, stem))
 
-    def name_alone(self, node: yaml.MappingNode, place: Place) -> str:
-        """The image that a mapping at PLACE names without a tag; "" for none."""
+    def name_alone(self, node: yaml.MappingNode, place: Place, path: str) -> Iterator[Name]:
+        """The image that a mapping at PLACE names without a tag: another file of the hub may hold that."""
         values, _ = effective(node)
-        if not place.is_image or place.is_item or any(isinstance(values.get(key), yaml.Node) for key in _TAGS):
-            return ""
-        name_key = next((key for key in ("repository", "name") if text_of(values.get(key))), "")
+        if not place.is_image or place.is_item or any(key in values for key in _TAGS):
+            return
+        name_key = next((key for key in ("repository", "name") if text_of(values.get(key))), None)
         image = self._image(values, name_key) if name_key else None
-        return image.name if image and not image.tag and not image.digest else ""
+        if image and not image.tag and not image.digest:
+            yield Name(self.source.file, f"{path}.tag", image.name)
 
     def _image(self, values: dict[str, yaml.Node], name_key: str) -> ImageReference | None:
         name = text_of(values.get(name_key))
@@ -74,7 +76,7 @@ class Split:
         assert isinstance(tag_node, yaml.ScalarNode)
         name = text_of(values.get(name_key)) if name_key else ""
         if not name:
-            return self._tag_only(tag_node, name_key is not None, place, path)
+            return self._tag_only(values, tag_key, name_key is not None, place, path)
         image = self._image(values, str(name_key))
         if image is None:
             if shapes.is_templated(name) and place.is_near_image:
@@ -113,13 +115,20 @@ class Split:
         pin = self.source.pin(path, image, tag, digest or sibling or None, "split", None, span, digest_span)
         return Candidate(pin, id(tag_node))
 
-    def _tag_only(self, tag_node: yaml.ScalarNode, has_name: bool, place: Place, path: str) -> Candidate | None:
+    def _tag_only(
+        self, values: dict[str, yaml.Node], tag_key: str, has_name: bool, place: Place, path: str
+    ) -> Candidate | None:
+        tag_node = values[tag_key]
+        assert isinstance(tag_node, yaml.ScalarNode)
         tag = text_of(tag_node)
         if place.is_item or not (place.is_image or place.is_one_of_images) or (not tag and not has_name):
             return None
         form: Form = "split" if has_name and not tag else "tag-only"
-        shown = ImageReference("", "", tag if is_tag(tag) else "")
-        return self.source.refused(tag_node, path, "", form, "no image is named beside it", shown)
+        candidate = self._split_editable(tag_node, values.get("digest"), "", path)
+        why = NO_NAME if candidate.pin.editable or not tag else candidate.pin.why
+        if why == NO_NAME and text_of(values.get("registry")):
+            why = "only a registry is named beside it"
+        return replace(candidate, pin=replace(candidate.pin, form=form, editable=False, why=why))
 
 
 def _why_no_tag(node: yaml.ScalarNode, tag: str) -> str | None:
