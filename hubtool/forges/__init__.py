@@ -192,7 +192,8 @@ def open_forge(repository: str, forge: str = "auto", api: str | None = None) -> 
         from hubtool.forges.local import LocalForge
 
         return LocalForge(path or Path(repository))
-    from hubtool.forges.github import GitHubForge, api_url, web_host
+    from hubtool.forges.github import GitHubForge
+    from hubtool.forges.github_wire import api_url, web_host
 
     address = api_url(api)
     host, owner, name = _split(repository)

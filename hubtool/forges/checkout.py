@@ -30,10 +30,14 @@ _MISSING = ("not found", "does not exist", "does not appear to be a git reposito
 
 
 @contextmanager
-def open_checkout(remote: Remote, branch: str) -> Iterator[Checkout]:
-    """A Checkout of BRANCH in a folder of its own, which goes afterwards."""
+def open_checkout(remote: Remote, branch: str, at: str | None = None) -> Iterator[Checkout]:
+    """A Checkout of BRANCH in a folder of its own, which goes afterwards; as the branch was at commit AT."""
     with tempfile.TemporaryDirectory(prefix="hubtool-") as folder:
-        yield Checkout(remote, branch, Path(folder) / "deployment.git")
+        checkout = Checkout(remote, branch, Path(folder) / "deployment.git")
+        if at is not None and at != checkout.base:
+            checkout.fetch(at, "--depth=1", "--filter=blob:none")
+            checkout.base = at
+        yield checkout
 
 
 class Checkout:
@@ -133,6 +137,13 @@ class Checkout:
         """As Branch.read_at."""
         wanted = frozenset(paths)
         return dict(self.read([file for file in self._files(revision) if file.path in wanted]))
+
+    def fetch(self, commit: str, *options: str) -> None:
+        """Get COMMIT from the repository, whether or not a branch leads there."""
+        try:
+            self._run("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *options, self.remote.url, commit)
+        except ProcessError as error:
+            raise self._explain(error, "read") from error
 
     # ---- git
 

@@ -1,4 +1,4 @@
-"""GitHub's own OpenAPI description, to hold requests and answers against."""
+"""GitHub's own OpenAPI description and GraphQL schema, to hold requests and answers against."""
 
 from __future__ import annotations
 
@@ -8,44 +8,53 @@ import re
 import tarfile
 import tempfile
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+from graphql import GraphQLSchema, build_schema
 from openapi_schema_validator import OAS30Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT4
 
 from hubtool.process import run
 
-PACKAGE = "@octokit/openapi@23.0.2"
-MEMBER = "package/generated/api.github.com.json"
+PACKAGE, MEMBER = "@octokit/openapi@23.0.2", "package/generated/api.github.com.json"
+GRAPHQL_PACKAGE, GRAPHQL_MEMBER = "@octokit/graphql-schema@15.26.1", "package/schema.graphql"
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
-def fetch(cache: Path) -> Path:
-    """The description's file, got from the npm registry once."""
-    file = cache / f"{PACKAGE.rsplit('/', 1)[-1]}-api.github.com.json"
+def fetch(cache: Path, package: str = PACKAGE, member: str = MEMBER) -> Path:
+    """A description's file, got from the npm registry once."""
+    file = cache / f"{package.rsplit('/', 1)[-1]}-{member.rsplit('/', 1)[-1]}"
     if not file.exists():
         with tempfile.TemporaryDirectory(dir=cache) as folder:
-            packed = run("npm", "pack", PACKAGE, "--silent", cwd=Path(folder), timeout=300)
+            packed = run("npm", "pack", package, "--silent", cwd=Path(folder), timeout=300)
             archive = Path(folder) / packed.stdout.strip().splitlines()[-1]
             with tarfile.open(archive) as tar:
-                member = tar.extractfile(MEMBER)
-                assert member is not None
+                stream = tar.extractfile(member)
+                assert stream is not None
                 part = Path(folder) / "part"
-                part.write_bytes(member.read())
+                part.write_bytes(stream.read())
             os.replace(part, file)
     return file
 
 
 class Description:
     def __init__(self, file: Path) -> None:
+        self.folder = file.parent
         self.document: dict[str, Any] = json.loads(file.read_bytes())
         self.registry: Registry[Any] = Registry().with_resource(
             "urn:github", Resource.from_contents(self.document, default_specification=DRAFT4)
         )
         self.paths = [(_pattern(path), path) for path in self.document["paths"]]
+
+    @cached_property
+    def schema(self) -> GraphQLSchema:
+        """GitHub's GraphQL schema, from beside the description."""
+        file = fetch(self.folder, GRAPHQL_PACKAGE, GRAPHQL_MEMBER)
+        return build_schema(file.read_text(encoding="utf-8"), assume_valid=True)
 
     def resolve(self, node: Any) -> Any:
         while isinstance(node, dict) and "$ref" in node:

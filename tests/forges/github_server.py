@@ -6,11 +6,12 @@ which the fixture wants empty.
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,18 +21,23 @@ from urllib.parse import parse_qs, urlsplit
 
 import jwt
 
+from tests.forges import github_graphql
 from tests.forges.description import Description
 from tests.forges.git_backend import serve_git
-from tests.forges.repositories import git, has_branch, sha
+from tests.forges.github_answers import Answer, error
+from tests.forges.github_git import GitData
+from tests.forges.github_pulls import Pulls
+from tests.forges.repositories import git
 
-PREFIX = "/api/v3"
+PREFIX, GRAPHQL = "/api/v3", "/api/graphql"
 ALL = {"contents": "write", "pull_requests": "write", "issues": "write", "metadata": "read"}
 INSTALLATION = 42
 
 
 @dataclass
 class Fault:
-    """Answers the next TIMES requests of METHOD to a path that PATTERN finds."""
+    """Answers the next TIMES requests of METHOD to a path that PATTERN finds; a STATUS of 0 cuts the connection in
+    the middle of the answer."""
 
     method: str
     pattern: str
@@ -50,12 +56,6 @@ class App:
     granted: Mapping[str, str] | None = field(default_factory=lambda: dict(ALL))
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    body: Any
-
-
 class GitHubServer:
     """State and rules; ``url`` is the web address, ``api`` that of the API."""
 
@@ -65,13 +65,23 @@ class GitHubServer:
         self.tokens: dict[str, Mapping[str, str]] = {}
         self.apps: dict[str, App] = {}
         self.pulls: dict[str, list[dict[str, Any]]] = {}
+        self.comments: dict[str, dict[int, list[str]]] = {}
         self.commit_pulls: dict[str, list[int]] = {}
         self.faults: list[Fault] = []
         self.seen: list[tuple[str, str]] = []
+        self.git_seen: list[tuple[str, str]] = []
         self.problems: list[str] = []
         self.archived = False
+        # Branches by their old names; how many entries a tree's list has at most; a server before updateRefs; what
+        # becomes of text; blobs that come with other bytes.
+        self.renamed: dict[str, str] = {}
+        self.most_entries = 100_000
+        self.knows_update_refs = True
+        self.mangle: Callable[[str], str] = str
+        self.spoilt = False
+        self.received = self.sent = 0
         self.url = ""
-        self.lock = threading.Lock()
+        self.lock, self.counting = threading.Lock(), threading.Lock()
 
     @property
     def api(self) -> str:
@@ -88,22 +98,24 @@ class GitHubServer:
 
     # ---- one request
 
-    def answer(
-        self, method: str, path: str, query: str, authorization: str, body: Any
-    ) -> tuple[Answer, Mapping[str, str]]:
+    def answer(self, method: str, path: str, query: str, authorization: str, body: Any) -> Answer:
         self.seen.append((method, path))
-        self.problems += self.description.problems_of_request(method, path, query, body)
+        self.problems += self._problems_of_request(method, path, query, body)
         fault = self._fault(method, path)
         if fault is not None:
             if fault.then_do:
                 self._act(method, path, query, authorization, body)
-            return Answer(
-                fault.status, {"message": fault.message, "documentation_url": "https://docs.github.com"}
-            ), fault.headers
+            said = {"message": fault.message, "documentation_url": "https://docs.github.com"}
+            return Answer(fault.status, said, fault.headers)
         answer = self._act(method, path, query, authorization, body)
-        if answer.status != 401:
+        if answer.status != 401 and path != GRAPHQL:
             self.problems += self.description.problems_of_answer(method, path, answer.status, answer.body)
-        return answer, {}
+        return answer
+
+    def _problems_of_request(self, method: str, path: str, query: str, body: Any) -> list[str]:
+        if (method, path) == ("POST", GRAPHQL):
+            return github_graphql.problems_of_query(self.description.schema, body["query"])
+        return self.description.problems_of_request(method, path, query, body)
 
     def _fault(self, method: str, path: str) -> Fault | None:
         for fault in self.faults:
@@ -117,11 +129,14 @@ class GitHubServer:
         if path == f"/app/installations/{INSTALLATION}/access_tokens" or path.endswith("/installation"):
             return self._app(path, secret, body)
         if secret not in self.tokens or kind.lower() not in ("token", "bearer"):
-            return _error(401, "Bad credentials")
+            return error(401, "Bad credentials")
         may = self.tokens[secret]
+        if path == GRAPHQL:
+            with self.lock:
+                return self._graphql(may, body)
         found = re.fullmatch(r"/repos/([^/]+/[^/]+)(/.*)?", path)
         if not found or not (self.root / f"{found[1]}.git").is_dir() or not may.get("metadata", "read"):
-            return _error(404, "Not Found")
+            return error(404, "Not Found")
         name, rest = found[1], found[2] or ""
         with self.lock:
             return self._repository(method, name, rest, {k: v[0] for k, v in parse_qs(query).items()}, may, body)
@@ -131,23 +146,40 @@ class GitHubServer:
     ) -> Answer:
         if (method, rest) == ("GET", ""):
             return Answer(200, self._full_repository(name, may))
-        if (method, rest) == ("GET", "/pulls"):
-            return Answer(200, [self._simple(one) for one in self._matching(name, query)])
-        commit = re.fullmatch(r"/commits/([0-9a-f]+)(/pulls)?", rest)
+        if rest.startswith(("/pulls", "/issues")):
+            return self._pulls(name).answer(method, rest, query, may.get("pull_requests") == "write", body)
+        commit = re.fullmatch(r"/commits/([0-9a-f]+)/pulls", rest)
         if commit and method == "GET":
-            return self._commit(name, commit[1], bool(commit[2]))
-        number = re.fullmatch(r"/(?:pulls|issues)/(\d+)(/labels)?", rest)
-        if may.get("pull_requests") != "write":
-            return _error(403, "Resource not accessible by personal access token")
-        if (method, rest) == ("POST", "/pulls"):
-            return self._create(name, body)
-        if number and method == "PATCH":
-            pull = self.pulls[name][int(number[1]) - 1]
-            pull.update(body)
-            return Answer(200, pull)
-        if number and number[2] and method == "POST":
-            return self._label(self.pulls[name][int(number[1]) - 1], body)
-        return _error(404, "Not Found")
+            return self._pulls(name).of_commit(self.commit_pulls.get(commit[1], []))
+        if may.get("contents") not in (("write",) if method == "POST" else ("read", "write")):
+            return error(403, "Resource not accessible by personal access token")
+        return self._git_data(method, name, rest, body) or error(404, "Not Found")
+
+    def _git_data(self, method: str, name: str, rest: str, body: Any) -> Answer | None:
+        if method == "GET" and rest.removeprefix("/branches/") in self.renamed:
+            to = f"{self.api}/repos/{name}/branches/{self.renamed[rest.removeprefix('/branches/')]}"
+            return Answer(301, {"message": "Moved Permanently", "url": to}, {"Location": to})
+        return self._git(name).answer(method, rest, body, self.most_entries, self.mangle, self.spoilt)
+
+    def _graphql(self, may: Mapping[str, str], body: Any) -> Answer:
+        if not self.knows_update_refs:
+            return Answer(200, github_graphql.unknown())
+
+        def update(repository: str, one: Mapping[str, Any]) -> str | None:
+            data = self._git(repository.removeprefix("R_"))
+            return data.update(one["name"], one.get("beforeOid"), one["afterOid"], one.get("force", False))
+
+        write = may.get("contents") == "write"
+        schema, query = self.description.schema, body["query"]
+        return Answer(200, github_graphql.answer(schema, query, body.get("variables") or {}, update, write))
+
+    def _pulls(self, name: str) -> Pulls:
+        pulls = Pulls(self.description, self.url, self.api, name, self.root / f"{name}.git")
+        pulls.pulls, pulls.comments = self.pulls.setdefault(name, []), self.comments.setdefault(name, {})
+        return pulls
+
+    def _git(self, name: str) -> GitData:
+        return GitData(self.description, self.root / f"{name}.git", f"{self.api}/repos/{name}")
 
     # ---- GitHub Apps
 
@@ -157,16 +189,16 @@ class GitHubServer:
             app = self.apps[issuer]
             claims = jwt.decode(token, app.public_key, algorithms=["RS256"], options={"require": ["exp", "iat", "iss"]})
         except (jwt.InvalidTokenError, KeyError):
-            return _error(401, "A JSON web token could not be decoded")
+            return error(401, "A JSON web token could not be decoded")
         if claims["exp"] - claims["iat"] > 660:
-            return _error(401, "'Expiration time' claim ('exp') is too far in the future")
+            return error(401, "'Expiration time' claim ('exp') is too far in the future")
         if app.granted is None:
-            return _error(404, "Not Found")
+            return error(404, "Not Found")
         if path.endswith("/installation"):
             return Answer(200, {**self.description.example("installation"), "id": INSTALLATION})
         wanted = (body or {}).get("permissions", {})
         if any(app.granted.get(key) != value for key, value in wanted.items()):
-            return _error(422, "The permissions requested are not granted to this installation.", [])
+            return error(422, "The permissions requested are not granted to this installation.", [])
         made = self.token("ghs_", **{**wanted, "metadata": "read"})
         return Answer(201, {**self.description.example("installation-token"), "token": made, "permissions": wanted})
 
@@ -183,90 +215,42 @@ class GitHubServer:
             **answer,
             "full_name": name,
             "name": name.split("/")[1],
+            "node_id": f"R_{name}",
             "default_branch": head,
             "archived": self.archived,
             "permissions": permissions,
             "url": f"{self.api}/repos/{name}",
         }
 
-    def _matching(self, name: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
-        state = query.get("state", "open")
-        return [
-            pull
-            for pull in self.pulls.get(name, [])
-            if state in ("all", pull["state"])
-            and query.get("base", pull["base"]["ref"]) == pull["base"]["ref"]
-            and query.get("head", pull["head"]["label"]) == pull["head"]["label"]
-        ]
 
-    def _simple(self, pull: Mapping[str, Any]) -> Any:
-        simple = self.description.example("pull-request-simple-items")[0]
-        return {key: pull.get(key, value) for key, value in simple.items()}
+class _Counted:
+    """A stream of SERVER's, whose bytes are counted."""
 
-    def _commit(self, name: str, revision: str, pulls: bool) -> Answer:
-        if pulls:
-            numbers = self.commit_pulls.get(revision, [])
-            return Answer(
-                200,
-                [
-                    self._simple({**self._pull(name, n, "h", "main", "t", ""), "merged_at": "2026-01-01T00:00:00Z"})
-                    for n in numbers
-                ],
-            )
-        answer = self.description.example("commit")
-        url = f"{self.api}/repos/{name}/commits/{revision}"
-        return Answer(200, {**answer, "sha": revision, "url": url, "files": []})
+    def __init__(self, stream: Any, server: GitHubServer) -> None:
+        self.stream, self.server = stream, server
 
-    def _create(self, name: str, body: Mapping[str, Any]) -> Answer:
-        repository, head, base = self.root / f"{name}.git", body["head"], body["base"]
-        owner = name.split("/")[0]
-        wrong = [key for key, branch in (("head", head), ("base", base)) if not has_branch(repository, branch)]
-        if wrong:
-            details = [{"resource": "PullRequest", "field": key, "code": "invalid"} for key in wrong]
-            return _error(422, "Validation Failed", details)
-        if len(body.get("body", "")) > 65536:
-            return _error(422, "Validation Failed", [_custom("body is too long (maximum is 65536 characters)")])
-        if self._matching(name, {"head": f"{owner}:{head}", "base": base}):
-            return _error(422, "Validation Failed", [_custom(f"A pull request already exists for {owner}:{head}.")])
-        if sha(repository, head) == sha(repository, base):
-            return _error(422, "Validation Failed", [_custom(f"No commits between {base} and {head}")])
-        pulls = self.pulls.setdefault(name, [])
-        pulls.append(self._pull(name, len(pulls) + 1, head, base, body["title"], body.get("body", "")))
-        return Answer(201, pulls[-1])
+    def read(self, size: int = -1) -> bytes:
+        return self._came(self.stream.read(size))
 
-    def _pull(self, name: str, number: int, head: str, base: str, title: str, body: str) -> dict[str, Any]:
-        pull: dict[str, Any] = self.description.example("pull-request")
-        pull["head"].update(ref=head, label=f"{name.split('/')[0]}:{head}")
-        pull["base"].update(ref=base, label=f"{name.split('/')[0]}:{base}")
-        return {
-            **pull,
-            "number": number,
-            "state": "open",
-            "title": title,
-            "body": body,
-            "labels": [],
-            "requested_teams": [],
-            "merged_at": None,
-            "url": f"{self.api}/repos/{name}/pulls/{number}",
-            "issue_url": f"{self.api}/repos/{name}/issues/{number}",
-            "html_url": f"{self.url}/{name}/pull/{number}",
-        }
+    def readline(self, size: int = -1) -> bytes:
+        return self._came(self.stream.readline(size))
 
-    def _label(self, pull: dict[str, Any], body: Any) -> Answer:
-        names = body["labels"] if isinstance(body, dict) else body
-        known = {label["name"] for label in pull["labels"]}
-        example = self.description.example("label-items")[0]
-        pull["labels"] += [{**example, "name": name} for name in names if name not in known]
-        return Answer(200, pull["labels"])
+    def write(self, data: bytes) -> int:
+        with self.server.counting:
+            self.server.sent += len(data)
+        return int(self.stream.write(data))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def _came(self, data: bytes) -> bytes:
+        with self.server.counting:
+            self.server.received += len(data)
+        return data
 
 
-def _custom(message: str) -> dict[str, str]:
-    return {"resource": "PullRequest", "code": "custom", "message": message}
-
-
-def _error(status: int, message: str, details: list[dict[str, str]] | None = None) -> Answer:
-    body: dict[str, Any] = {"message": message, "documentation_url": "https://docs.github.com/rest"}
-    return Answer(status, body if details is None else {**body, "errors": details})
+def _counted(stream: Any, server: GitHubServer) -> Any:
+    return _Counted(stream, server)
 
 
 @contextmanager
@@ -276,22 +260,30 @@ def serve(server: GitHubServer) -> Iterator[GitHubServer]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def setup(self) -> None:
+            super().setup()
+            self.rfile, self.wfile = _counted(self.rfile, server), _counted(self.wfile, server)
+
         def handle_any(self) -> None:
             url = urlsplit(self.path)
-            if not url.path.startswith(PREFIX):
+            if not url.path.startswith((PREFIX, GRAPHQL)):
+                server.git_seen.append((self.command, url.path))
                 serve_git(self, server.root, server.tokens)
                 return
-            length = int(self.headers.get("Content-Length") or 0)
-            raw = self.rfile.read(length)
+            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             body = json.loads(raw) if raw else None
             given = self.headers.get("Authorization", "")
-            answer, headers = server.answer(self.command, url.path.removeprefix(PREFIX), url.query, given, body)
-            data = json.dumps(answer.body).encode()
-            self.send_response(answer.status)
-            for key, value in {**headers, "Content-Type": "application/json", "Content-Length": str(len(data))}.items():
+            answer = server.answer(self.command, url.path.removeprefix(PREFIX), url.query, given, body)
+            data, packed = json.dumps(answer.body).encode(), "gzip" in self.headers.get("Accept-Encoding", "")
+            headers = {**answer.headers, "Content-Type": "application/json"}
+            if packed:
+                data, headers["Content-Encoding"] = gzip.compress(data, 6), "gzip"
+            self.send_response(answer.status or 200)
+            for key, value in {**headers, "Content-Length": str(len(data))}.items():
                 self.send_header(key, value)
             self.end_headers()
-            self.wfile.write(data)
+            self.wfile.write(data if answer.status else data[: len(data) // 2])
+            self.close_connection = self.close_connection or not answer.status
 
         do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_any
 

@@ -11,7 +11,8 @@ import pytest
 from hubtool.errors import HubtoolError
 from hubtool.forges import Proposal, open_forge
 from hubtool.forges.checkout import Checkout
-from hubtool.forges.github import GitHubForge, web_host
+from hubtool.forges.github import GitHubForge
+from hubtool.forges.github_wire import web_host
 from tests.forges.conftest import FILE, NAME, PROPOSAL, forge_at
 from tests.forges.github_server import Fault, GitHubServer
 from tests.forges.repositories import commit, sha

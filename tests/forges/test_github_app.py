@@ -88,5 +88,5 @@ def test_the_key_of_an_app_signs_a_short_lived_token(app: App, github: GitHubSer
     """The server refuses what GitHub refuses: a token that lives longer than ten minutes."""
     now = int(time.time())
     long_lived = jwt.encode({"iat": now, "exp": now + 3600, "iss": "123"}, _pem(key), algorithm="RS256")
-    answer, _ = github.answer("GET", f"/repos/{NAME}/installation", "", f"Bearer {long_lived}", None)
+    answer = github.answer("GET", f"/repos/{NAME}/installation", "", f"Bearer {long_lived}", None)
     assert answer.status == 401
