@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hubtool.errors import HubtoolError
-from hubtool.pins import Unreadable
+from hubtool.pins import Pin, Unreadable
 from hubtool.pins.choose import choose
 from hubtool.pins.edit import move_pins
 from hubtool.pins.find import find_pins
@@ -24,6 +24,7 @@ class Case:
     tag: str
     from_tag: str | None
     all_tags: bool
+    digest: str | None
     before: str
     rest: str
 
@@ -40,33 +41,54 @@ def read_cases(name: str) -> list[Case]:
         before, _, after = text.partition("----\n")
         from_tag = options[1] if options[:1] == ["--from"] else None
         rest = error[0] if error else after
-        cases.append(Case(title, image, tag, from_tag, options == ["--all-tags"], before, rest))
+        digest = NEW if "--digest" in options else None
+        cases.append(Case(title, image, tag, from_tag, "--all-tags" in options, digest, before, rest))
     return cases
 
 
-def move(data: bytes, image: str, tag: str, *, from_tag: str | None = None, all_tags: bool = False) -> bytes:
-    pins = find_pins(data, "a/values.yaml")
-    choice = choose(pins, ImageReference.parse(image), tag, from_tag=from_tag, all_tags=all_tags)
-    return move_pins(data, choice.moving, tag)
+def chosen(case: Case, data: bytes) -> tuple[Pin, ...]:
+    pins, image = find_pins(data, "a/values.yaml"), ImageReference.parse(case.image)
+    choice = choose(pins, image, case.tag, digest=case.digest, from_tag=case.from_tag, all_tags=case.all_tags)
+    return choice.moving
 
 
-@pytest.mark.parametrize("case", read_cases("moves.txt"), ids=str)
-@pytest.mark.parametrize("variation", ["as it is", "CRLF", "BOM", "no final line end"])
+def move(case: Case, data: bytes) -> bytes:
+    return move_pins(data, chosen(case, data), case.tag, case.digest)
+
+
+VARIATIONS = {
+    "as it is": lambda text: text,
+    "CRLF": lambda text: text.replace("\n", "\r\n"),
+    "BOM": lambda text: "\ufeff" + text,
+    "no final line end": lambda text: text.rstrip("\n"),
+}
+
+
+# shell.txt: the inputs at which the shell step of hub deployments fails.
+@pytest.mark.parametrize("case", [*read_cases("moves.txt"), *read_cases("shell.txt")], ids=str)
+@pytest.mark.parametrize("variation", VARIATIONS)
 def test_exactly_the_tags_bytes_change(case: Case, variation: str) -> None:
-    before, after = case.before.encode(), case.rest.encode()
-    if variation == "CRLF":
-        before, after = before.replace(b"\n", b"\r\n"), after.replace(b"\n", b"\r\n")
-    elif variation == "BOM":
-        before, after = b"\xef\xbb\xbf" + before, b"\xef\xbb\xbf" + after
-    elif variation == "no final line end":
-        before, after = before.rstrip(b"\n"), after.rstrip(b"\n")
-    assert move(before, case.image, case.tag, from_tag=case.from_tag, all_tags=case.all_tags) == after
+    before, after = (VARIATIONS[variation](text).encode() for text in (case.before, case.rest))
+    assert move(case, before) == after
+    assert chosen(case, after) == ()
+
+
+@pytest.mark.parametrize("file", ["staging.yaml", "prod.yaml", "hubploy.yaml", "common.yml", "a b/{{ c }}/x.yaml"])
+def test_a_file_may_have_any_name(file: str) -> None:
+    """29 and B7."""
+    data = b"image: {name: r/i, tag: T}\n"
+    assert move_pins(data, find_pins(data, file), "U") == data.replace(b"T", b"U")
+
+
+def test_prose_beside_the_values_is_left_alone() -> None:
+    """B6."""
+    assert find_pins(b"The image `r/i:T` is used.\n\n    image: r/i:T\n", "deployments/README.md") == []
 
 
 @pytest.mark.parametrize("case", read_cases("refusals.txt"), ids=str)
 def test_what_can_not_be_moved_is_refused_with_the_reason(case: Case) -> None:
     with pytest.raises((HubtoolError, Unreadable), match=f"(?s){case.rest}"):
-        move(case.before.encode(), case.image, case.tag, from_tag=case.from_tag, all_tags=case.all_tags)
+        move(case, case.before.encode())
 
 
 @pytest.mark.parametrize(
