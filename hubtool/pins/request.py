@@ -23,7 +23,7 @@ TRAILER, TREE = "Hubtool-Bump", "Hubtool-Tree"
 SOURCE, REVISION = "org.opencontainers.image.source", "org.opencontainers.image.revision"
 
 _SHA = re.compile(r"[0-9a-f]{7,64}\Z")
-_NOTE = re.compile(rf"<!-- {TRAILER}: ([^\n>]*) -->")
+_NOTE = re.compile(rf"<!-- {TRAILER}: (\S[^\n>]*) -->")
 # GitHub's own subjects: "Merge pull request #12 from …" and, squashed, "… (#12)".
 _NUMBER = re.compile(r"(?:\AMerge pull request |\()#([0-9]{1,9})(?: from |\)\Z)")
 
@@ -108,10 +108,8 @@ def note(group: Group, image: ImageReference) -> str:
 def is_superseded(body: str, group: Group, image: ImageReference) -> bool:
     """Whether the request with BODY moves IMAGE in hubs of GROUP alone."""
     found = _NOTE.search(body)
-    if found is None:
-        return False
-    *hubs, name = found[1].split()
-    return name == image.normalized().name and bool(hubs) and set(hubs) <= set(group.hubs)
+    *hubs, name = found[1].split() if found else [""]
+    return bool(hubs) and name == image.normalized().name and set(hubs) <= set(group.hubs)
 
 
 def title(facts: Facts) -> str:

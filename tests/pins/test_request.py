@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from hubtool.forges import SourceCommit
 from hubtool.pins import Skipped
 from hubtool.pins.choose import choose
 from hubtool.pins.request import (
@@ -11,13 +14,15 @@ from hubtool.pins.request import (
     body,
     branch_name,
     commit_message,
+    is_superseded,
     is_untouched,
     mark,
+    note,
     rollback,
     title,
 )
 from hubtool.pins.request import trailers as trailers_of
-from hubtool.pins.scan import move, scan
+from hubtool.pins.scan import Change, move, scan
 from hubtool.reference import ImageReference
 
 NOWHERE = Origin()
@@ -121,3 +126,69 @@ def test_hubtool_knows_its_own_commits_again() -> None:
     assert not is_untouched(message, "f" * 40, 2, ours)
     assert not is_untouched(message, "f" * 40, 1, mark(Group.of(["other"]), IMAGE))
     assert not is_untouched("by hand", "f" * 40, 1, ours)
+
+
+SOURCE = "https://github.com/an-org/base-image"
+
+
+def test_what_came_with_the_image_is_listed_with_its_pull_requests() -> None:
+    subjects = ["Add polars (#17)", "Merge pull request #9 from x/y", "not #3 at all", "evil ](http://x) `@all`"]
+    commits = [SourceCommit(f"{number:040x}", subject) for number, subject in enumerate(subjects)]
+    text = body(replace(facts(now=Origin(SOURCE, "b" * 40)), commits=commits))
+    lines = text.split("Commits of the image since `T`:\n\n")[1].split("\n\n")[0].splitlines()
+    assert lines[0].endswith(f"`Add polars (#17)` ([`#17`]({SOURCE}/pull/17))")
+    assert lines[1].endswith(f"`Merge pull request #9 from x/y` ([`#9`]({SOURCE}/pull/9))")
+    assert lines[2].endswith("`not #3 at all`")
+    assert lines[3].endswith("`` evil ](http://x) `@all` ``")
+
+
+def test_a_long_list_of_commits_is_cut() -> None:
+    commits = [SourceCommit(f"{number:040x}", "x" * 500) for number in range(100)]
+    text = body(replace(facts(now=Origin(SOURCE, "b" * 40)), commits=commits))
+    assert text.count(f"{SOURCE}/commit/0000") == 20
+    assert "- … and 80 more" in text
+
+
+def test_the_test_result_and_the_reason_are_told() -> None:
+    text = body(replace(facts(), tests="contract jupyterhub: 14 passed", reason="Rollback: `U` was bad."))
+    assert text.startswith("Rollback: `U` was bad.\n\nMoves hub")
+    assert "- tests: `contract jupyterhub: 14 passed`\n" in text
+
+
+def test_a_charts_version_is_a_row_of_its_own() -> None:
+    made = facts()
+    chart = Change("charts/x/Chart.yaml", b"version: 1.2.3\n", b"version: 1.2.4\n", (), "version 1.2.3 → 1.2.4")
+    made = replace(made, changes=[*made.changes, chart])
+    assert "| `charts/x/Chart.yaml` | `version` | `1.2.3` | `1.2.4` |" in body(made)
+    assert "1 tag in 2 files, and the version of 1 chart; nothing else changes." in body(made)
+    assert "charts/x/Chart.yaml: version 1.2.3 → 1.2.4\n" in commit_message(made)
+
+
+@pytest.mark.parametrize(
+    ("hubs", "image", "expected"),
+    [
+        (["base"], "quay.io/team/base-image", True),
+        (["base"], "team/base-image", False),
+        (["base", "other"], "quay.io/team/base-image", False),
+        (["other"], "quay.io/team/base-image", False),
+    ],
+)
+def test_a_request_is_superseded_where_it_moves_the_same_image_in_no_other_hub(
+    hubs: list[str], image: str, expected: bool
+) -> None:
+    text = f"anything\n{note(Group.of(hubs), ImageReference.parse(image))}\n"
+    assert is_superseded(text, BASE, IMAGE) == expected
+
+
+@pytest.mark.parametrize("text", ["", "<!-- Hubtool-Bump:  -->", "<!-- Hubtool-Bump: x -->", "Hubtool-Bump: base"])
+def test_a_body_that_is_not_ours_is_never_superseded(text: str) -> None:
+    assert not is_superseded(text, BASE, IMAGE)
+
+
+def test_a_group_is_known_by_its_hubs_or_its_ring() -> None:
+    assert Group.of(["b", "a", "b"]) == Group("b+a", ("b", "a"))
+    assert Group.of(["leap"]).renamed(["x/leap"]) == Group("x/leap", ("x/leap",))
+    assert Group.of(["leap"], "canary").renamed(["x/leap"]) == Group("ring=canary", ("x/leap",))
+    many = Group.of([f"hub{number}" for number in range(200)])
+    assert title(replace(facts(), group=many)).startswith("hub0, hub1, hub2 and 197 more: base-image T → U")
+    assert len(branch_name(many, IMAGE, "main", "main")) < 150
