@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import yaml
 
-from hubtool.pins import Pin, Span, Template, Unreadable, shapes
+from hubtool.pins import Pin, Span, Template, Unreadable, hcl, shapes
 from hubtool.pins.candidates import Candidate, Name, Source, settle, why_odd
+from hubtool.pins.hcl import HclSplit
 from hubtool.pins.kinds import kind_of
 from hubtool.pins.lines import find_line_pins
 from hubtool.pins.links import find_link_pins
@@ -64,7 +65,7 @@ def find(data: bytes, file: str) -> Found:
 
 
 def is_helm_template(file: str) -> bool:
-    return "templates" in file.split("/")[:-1]
+    return "templates" in file.split("/")[:-1] and kind_of(file) not in ("hcl", "links")
 
 
 def _is_sops(node: yaml.Node) -> bool:
@@ -80,7 +81,10 @@ class _Walk:
     def __init__(self, document: Document, file: str) -> None:
         self.document = document
         self.source = Source(document, file)
-        self.split = Split(self.source)
+        is_hcl = document.kind == "hcl"
+        self.split = HclSplit(self.source) if is_hcl else Split(self.source)
+        self.names_image = hcl.names_image if is_hcl else shapes.names_image
+        self.is_prose = hcl.is_prose if is_hcl else shapes.is_prose
         self.merged: set[int] = set()
         self.names: list[Name] = []
         self._seen: set[tuple[int, bool, bool, bool, bool]] = set()
@@ -109,7 +113,7 @@ class _Walk:
     def _children(
         self, node: yaml.MappingNode, place: Place, path: str, taken: frozenset[str]
     ) -> Iterator[tuple[yaml.Node, Place, str]]:
-        name = _name_of_value(node)
+        name = "" if place.key == "option" else _name_of_value(node)
         for key_node, value in node.value:
             key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
             if key == MERGE:
@@ -129,10 +133,10 @@ class _Walk:
         if reference is None:
             if place.key in shapes.WHOLE_KEYS and shapes.is_templated(text) and len(text) <= shapes.MAX_LENGTH:
                 yield self.source.refused(node, path, text, "inline", "is a template's placeholder, not an image")
-        elif shapes.is_prose(place):
+        elif self.is_prose(place):
             if reference.tag and "/" in reference.name:
                 yield self.source.refused(node, path, reference.name, "prose", "is prose", reference)
-        elif reference.tag if before else shapes.names_image(place, reference) or shapes.is_hubploy_name(place):
+        elif reference.tag if before else self.names_image(place, reference) or shapes.is_hubploy_name(place):
             yield self._inline(node, path, reference, before)
 
     def _inline(self, node: yaml.ScalarNode, path: str, reference: ImageReference, before: int) -> Candidate:

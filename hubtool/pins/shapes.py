@@ -53,7 +53,7 @@ _ADDRESS = re.compile(
     r"|volumes?|mounts?|binds|ports?|proxy|repos?|git.*)\Z"
 )
 _PORT = re.compile(r"[0-9]{1,5}\Z")
-_NO_TAGS = frozenset({"NoSchedule", "PreferNoSchedule", "NoExecute", "ro", "rw", "z", "Z"})
+NO_TAGS = frozenset({"NoSchedule", "PreferNoSchedule", "NoExecute", "ro", "rw", "z", "Z"})
 _NETWORK = re.compile(r"[0-9.]+\Z")
 
 
@@ -156,7 +156,7 @@ def names_image(place: Place, reference: ImageReference) -> bool:
 def _is_registry(place: Place, reference: ImageReference) -> bool:
     """Whether REFERENCE, at a PLACE that does not speak of images, has a registry's host."""
     host = reference.registry.partition(":")[0]
-    if not host or reference.tag in _NO_TAGS or host in _GIT_HOSTS or _NETWORK.match(reference.registry):
+    if not host or reference.tag in NO_TAGS or host in _GIT_HOSTS or _NETWORK.match(reference.registry):
         return False
     if reference.digest or _REGISTRY.search(host):
         return True
