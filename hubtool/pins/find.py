@@ -16,8 +16,8 @@ from hubtool.pins.lines import find_line_pins
 from hubtool.pins.links import find_link_pins
 from hubtool.pins.merges import MERGE, merge_sources
 from hubtool.pins.scalars import STR, value_span
+from hubtool.pins.schema import SchemaPlace, SchemaSplit, root_place
 from hubtool.pins.shapes import Place
-from hubtool.pins.split import Split
 from hubtool.pins.text import Document, decode, no_collecting, read
 from hubtool.reference import ImageReference
 
@@ -81,16 +81,16 @@ class _Walk:
     def __init__(self, document: Document, file: str) -> None:
         self.document = document
         self.source = Source(document, file)
-        is_hcl = document.kind == "hcl"
-        self.split = HclSplit(self.source) if is_hcl else Split(self.source)
-        self.names_image = hcl.names_image if is_hcl else shapes.names_image
-        self.is_prose = hcl.is_prose if is_hcl else shapes.is_prose
+        self.is_hcl = document.kind == "hcl"
+        self.split = HclSplit(self.source) if self.is_hcl else SchemaSplit(self.source)
+        self.names_image = hcl.names_image if self.is_hcl else shapes.names_image
+        self.is_prose = hcl.is_prose if self.is_hcl else shapes.is_prose
         self.merged: set[int] = set()
         self.names: list[Name] = []
         self._seen: set[tuple[int, bool, bool, bool, bool]] = set()
 
     def candidates(self) -> Iterator[Candidate]:
-        pending = [(node, Place(()), "") for node in reversed(self.document.nodes)]
+        pending = [(node, root_place(node, self.source.file), "") for node in reversed(self.document.nodes)]
         while pending:
             node, place, path = pending.pop()
             if isinstance(node, yaml.ScalarNode):
@@ -107,7 +107,7 @@ class _Walk:
                 keys = frozenset(key for candidate in taken for key in candidate.keys)
                 pending += reversed(list(self._children(node, place, path, keys)))
             elif isinstance(node, yaml.SequenceNode):
-                inner = Place(place.keys, is_item=True, in_list=True)
+                inner = place.item()
                 pending += reversed([(item, inner, f"{path}[{i}]") for i, item in enumerate(node.value)])
 
     def _children(
@@ -116,13 +116,15 @@ class _Walk:
         name = "" if place.key == "option" else _name_of_value(node)
         for key_node, value in node.value:
             key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
+            if self.is_hcl and ":" in key:
+                yield key_node, place, f"{path}.{key}"
             if key == MERGE:
                 for source in merge_sources(value):
                     self.merged.add(id(source))
                     yield source, place, path
-            elif not (isinstance(value, yaml.ScalarNode) and key in taken):
+            elif not (key in taken and (isinstance(value, yaml.ScalarNode) or isinstance(place, SchemaPlace))):
                 named = name if name and key == "value" else key
-                yield value, Place((*place.keys, named), in_list=place.is_item), f"{path}.{key}" if path else key
+                yield value, place.below(named), f"{path}.{key}" if path else key
 
     def _scalar(self, node: yaml.ScalarNode, place: Place, path: str) -> Iterator[Candidate]:
         text = str(node.value)

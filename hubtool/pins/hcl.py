@@ -10,6 +10,7 @@ import yaml
 
 from hubtool.pins import shapes
 from hubtool.pins.candidates import Candidate
+from hubtool.pins.hcl_nodes import EXPRESSION
 from hubtool.pins.merges import effective, text_of
 from hubtool.pins.shapes import Place
 from hubtool.pins.split import Split
@@ -62,6 +63,14 @@ class HclSplit(Split):
             candidate = self._pin(values, tag_key, name_key, inner, paths[tag_key])
             if candidate is not None:
                 yield candidate
+
+    def _pin(
+        self, values: dict[str, yaml.Node], tag_key: str, name_key: str | None, place: Place, path: str
+    ) -> Candidate | None:
+        # A name and a tag that are only handed on (image_tag = var.tag) stand somewhere else.
+        if all(values[key].tag == EXPRESSION for key in (tag_key, name_key) if key):
+            return None
+        return super()._pin(values, tag_key, name_key, place, path)
 
 
 def _default(variable: yaml.Node) -> yaml.ScalarNode | None:
