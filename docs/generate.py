@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +28,21 @@ def help_of(*verb: str) -> str:
     return done.stdout.replace("python -m hubtool", "hubtool").strip()
 
 
-def verbs(text: str) -> list[str]:
-    """The verbs that the help TEXT lists."""
-    return [
-        line.split()[0] for line in text.split("Commands:")[1].splitlines() if line.startswith("  ") and line[2] != " "
-    ]
+def verbs(*above: str) -> Iterator[tuple[str, ...]]:
+    """The verbs below ABOVE, as words; those that have verbs of their own are followed by these."""
+    for line in help_of(*above).partition("Commands:")[2].splitlines():
+        if line.startswith("  ") and line[2] != " ":
+            verb = (*above, line.split()[0])
+            yield verb
+            yield from verbs(*verb)
 
 
 def cli_page() -> str:
     top = help_of()
     parts = ["# The command line", "What `--help` prints, verb by verb. Exit codes: 0 done (also: nothing to do), "
              "1 an expected failure, 2 wrong usage, 3 a bug, 130 interrupted.", f"```text\n{top}\n```"]  # fmt: skip
-    for verb in verbs(top):
-        parts += [f"## {verb}", f"```text\n{help_of(verb)}\n```"]
+    for verb in verbs():
+        parts += [f"## {' '.join(verb)}", f"```text\n{help_of(*verb)}\n```"]
     return "\n\n".join(parts) + "\n"
 
 

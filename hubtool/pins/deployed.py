@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 from hubtool.config import Deployment
 from hubtool.forges import Branch
 from hubtool.pins import Pin
+from hubtool.pins.app_versions import app_version_pins, chart_images
+from hubtool.pins.charts import with_versions
 from hubtool.pins.choose import Choice
 from hubtool.pins.hubs import Hubs, cluster_files, find_hubs
-from hubtool.pins.inherit import inherit
-from hubtool.pins.scan import Change, Scan, move, scan
+from hubtool.pins.scan import Change, Scan, merged, move, scan
+from hubtool.pins.tree import inherited
 from hubtool.reference import ImageReference
 
 
@@ -21,6 +23,7 @@ class Deployed:
         self.branch = branch
         self.deployment = deployment
         self.files = {file.path: file for file in branch.files()}
+        self._charts = chart_images(deployment.charts, self.files)
         self._bytes: dict[str, bytes] = {}
         self._hubs: dict[frozenset[str], Hubs] = {}
         self._scans: dict[str, Scan] = {}
@@ -51,13 +54,11 @@ class Deployed:
         Raises HubtoolError for an unknown hub.
         """
         model = self.hubs(hubs)
-        files = {hub: model.files_of(hub) for hub in hubs}
-        self.read(name for names in files.values() for name in names)
-        found = [self._scan_hub(names) for names in files.values()]
-        pins = {(pin.file, pin.tag_span, pin.path): pin for one in found for pin in reversed(one.pins)}
-        kept = {name: data for one in found for name, data in one.files.items()}
-        skipped = dict.fromkeys(skipped for one in found for skipped in one.skipped)
-        return Scan(tuple(sorted(pins.values(), key=_place)), tuple(skipped), kept)
+        own = Hubs({hub: model.files_of(hub) for hub in hubs}, {})
+        names = sorted({name for files in own.by_hub.values() for name in files})
+        self.read(names)
+        found = merged([self._scan_file(name) for name in names])
+        return replace(found, pins=inherited(own, found.pins))
 
     def every_hub(self) -> dict[str, tuple[Pin, ...]]:
         """The pins of all hubs there are."""
@@ -67,17 +68,15 @@ class Deployed:
 
     def move(self, found: Scan, choice: Choice, new: ImageReference, *, pin_digest: bool = False) -> list[Change]:
         """The changes that bring the chosen pins of FOUND to NEW (tag and digest)."""
-        return move(found.files, choice.moving, new.tag, new.digest)
+        changes = move(found.files, choice.moving, new.tag, new.digest)
+        return with_versions(changes, self.files, lambda name: self.read([name])[name], self.deployment.chart_version)
 
-    def _scan_hub(self, names: Sequence[str]) -> Scan:
-        for name in names:
-            if name not in self._scans:
-                self._scans[name] = scan([(name, self._bytes[name])])
-        scans = [self._scans[name] for name in names]
-        pins = inherit(pin for one in scans for pin in one.pins)
-        kept = {name: data for one in scans for name, data in one.files.items()}
-        return Scan(tuple(pins), tuple(skipped for one in scans for skipped in one.skipped), kept)
-
-
-def _place(pin: Pin) -> tuple[str, int, str]:
-    return pin.file, pin.line, pin.path
+    def _scan_file(self, name: str) -> Scan:
+        if name not in self._scans:
+            data = self._bytes[name]
+            found = scan([(name, data)])
+            if name in self._charts and not found.skipped:
+                pins = (*found.pins, *app_version_pins(data, name, self._charts[name]))
+                found = replace(found, pins=pins, files={name: data})
+            self._scans[name] = found
+        return self._scans[name]

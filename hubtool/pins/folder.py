@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from hubtool.errors import HubtoolError
 from hubtool.pins import Skipped, Unreadable
-from hubtool.pins.scan import Scan, scan
+from hubtool.pins.scan import Scan, merged, scan
 from hubtool.pins.text import MAX_BYTES
 
 # Below this many files, processes of their own cost more than they save.
@@ -55,7 +55,7 @@ def scan_folder(root: Path, files: Sequence[str]) -> Scan:
     shares = _shares(files, workers)
     answers = [(share, *_fork(root, share)) for share in shares[1:]]
     # A process that came to nothing tells no reason: its share is read here, where an error is seen.
-    return _merged(
+    return merged(
         [_scan(root, shares[0]), *[_received(pid, pipe) or _scan(root, share) for share, pid, pipe in answers]]
     )
 
@@ -68,7 +68,7 @@ def _shares(files: Sequence[str], workers: int) -> list[list[str]]:
 def _scan(root: Path, files: Sequence[str]) -> Scan:
     unread: list[Skipped] = []
     found = scan(_read(root, files, unread))
-    return _merged([found, Scan((), tuple(unread), {})])
+    return merged([found, Scan((), tuple(unread), {})])
 
 
 def _read(root: Path, files: Sequence[str], unread: list[Skipped]) -> Iterator[tuple[str, bytes]]:
@@ -77,12 +77,6 @@ def _read(root: Path, files: Sequence[str], unread: list[Skipped]) -> Iterator[t
             yield file, read_file(root, file)
         except Unreadable as reason:
             unread.append(Skipped(file, str(reason)))
-
-
-def _merged(scans: Sequence[Scan]) -> Scan:
-    pins = sorted((pin for one in scans for pin in one.pins), key=lambda pin: pin.file)
-    skipped = sorted((skip for one in scans for skip in one.skipped), key=lambda skip: skip.file)
-    return Scan(tuple(pins), tuple(skipped), {file: data for one in scans for file, data in one.files.items()})
 
 
 def _fork(root: Path, files: Sequence[str]) -> tuple[int, BinaryIO]:

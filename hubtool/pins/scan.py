@@ -65,6 +65,14 @@ def scan(files: Iterable[tuple[str, bytes]]) -> Scan:
     return Scan(tuple(pins), tuple(skipped), kept)
 
 
+def merged(scans: Iterable[Scan]) -> Scan:
+    """SCANS of different files as one, in the files' order."""
+    every = list(scans)
+    pins = sorted((pin for one in every for pin in one.pins), key=lambda pin: pin.file)
+    skipped = sorted((skip for one in every for skip in one.skipped), key=lambda skip: skip.file)
+    return Scan(tuple(pins), tuple(skipped), {file: data for one in every for file, data in one.files.items()})
+
+
 def move(files: Mapping[str, bytes], pins: Sequence[Pin], tag: str, digest: str | None = None) -> list[Change]:
     """The changes that bring PINS to TAG, in the files' order; raises HubtoolError where one can't be proven."""
     changes = []
