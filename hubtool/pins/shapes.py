@@ -66,6 +66,14 @@ class Place:
     is_item: bool = False
     in_list: bool = False
 
+    def below(self, key: str) -> Place:
+        """The place of KEY in a mapping that stands here."""
+        return Place((*self.keys, key), in_list=self.is_item)
+
+    def item(self) -> Place:
+        """The place of an item of a list that stands here."""
+        return Place(self.keys, is_item=True, in_list=True)
+
     @property
     def key(self) -> str:
         return self.keys[-1] if self.keys else ""

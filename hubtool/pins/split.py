@@ -17,7 +17,7 @@ from hubtool.reference import ImageReference, is_tag
 
 _SPLIT_TAG = re.compile(r"(?P<tag>[^@]*)(?:@(?P<digest>[a-z0-9+._-]+:[0-9a-fA-F]{32,}))?\Z")
 NO_NAME = "no image is named beside it"
-_BESIDE = ("registry", "digest")
+BESIDE = ("registry", "digest")
 _TAGS = tuple(tag_key for tag_key, _ in shapes.SPLIT_KEYS)
 
 
@@ -37,10 +37,10 @@ class Split:
             candidate = self._pin(values, tag_key, name_key, inner, f"{path}.{tag_key}".lstrip("."))
             if candidate is None:
                 continue
-            if {tag_key, name_key, *_BESIDE} & doubled:
+            if {tag_key, name_key, *BESIDE} & doubled:
                 candidate = refuse(candidate, f"a key beside it stands twice: {', '.join(sorted(doubled))}")
             found.add(inner)
-            yield replace(candidate, mapping=id(node), keys=frozenset((tag_key, *name_keys, *_BESIDE)))
+            yield replace(candidate, mapping=id(node), keys=frozenset((tag_key, *name_keys, *BESIDE)))
 
     def _pairs(self, values: dict[str, yaml.Node], place: Place) -> Iterator[tuple[str, tuple[str, ...], Place]]:
         """The keys that may hold a tag, those that may hold its name, and where these stand."""
