@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from hubtool import __version__
 from hubtool.errors import HubtoolError
+from hubtool.main_pins import app as pins_app
 from hubtool.options import (
     HERE,
     AsJson,
@@ -26,17 +28,20 @@ from hubtool.options import (
     Root,
     Tag,
 )
+from hubtool.quick import QuickGroup
 
 EXPECTED, USAGE, BUG, INTERRUPTED = 1, 2, 3, 130
 
 app = typer.Typer(
     name="hubtool",
+    cls=QuickGroup,
     help="Build, test and publish the container images of hubs, and move their tags by pull request.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(pins_app, name="pins")
 
 
 def _version(value: bool) -> None:
@@ -339,6 +344,9 @@ def run() -> NoReturn:
         code = app(standalone_mode=False)
     except HubtoolError as error:
         _fail(error)
+    except BrokenPipeError:  # whoever read the output has enough of it: | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXPECTED)
     except OSError as error:  # the machine's doing: no space, no right to write, a file in a folder's place
         _fail(HubtoolError(f"{error.filename or 'this machine'}: {error.strerror or error}"))
     except KeyboardInterrupt:

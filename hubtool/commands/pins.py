@@ -1,0 +1,153 @@
+"""hubtool pins: list the places that name an image, and edit them in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hubtool import console
+from hubtool.errors import HubtoolError
+from hubtool.pins import Pin, shapes
+from hubtool.pins.choose import Choice, choose
+from hubtool.pins.scan import Change, Scan, move
+from hubtool.pins.tree import Tree
+from hubtool.reference import ImageReference, is_tag
+
+MAX_TOLD = 20
+SHORT_DIGEST = 19
+
+
+def list_pins(directory: Path, *, hub: str | None, image: str | None, root: Path, as_json: bool) -> None:
+    """Print the pins below DIRECTORY: those of HUB, and of IMAGE, where they are given."""
+    wanted = _image(image) if image else None
+    found = _tree(directory, root).scan(hub)
+    pins = [pin for pin in found.pins if wanted is None or _names(pin, wanted)]
+    _tell("not read: {}", (f"{one.file} {one.why}" for one in found.skipped))
+    if as_json:
+        console.result_json([pin.as_json() for pin in pins])
+    elif pins:
+        console.result(console.table([_row(pin) for pin in pins], ("place", "image", "path", "left because")))
+    else:
+        console.say(f"no pin{f' of {image}' if image else ''} in {directory}")
+
+
+def set_pins(
+    directory: Path,
+    *,
+    image: str,
+    tag: str,
+    hub: str | None,
+    from_tag: str | None,
+    all_tags: bool,
+    pin_digest: bool,
+    root: Path,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Bring the pins of IMAGE below DIRECTORY to TAG, in place; prints the diff. Nothing is written before every
+    edit is proven."""
+    wanted, tag, digest = _image(image), *_tag(tag)
+    tree = _tree(directory, root)
+    found = tree.scan(hub)
+    rules: dict[str, Any] = {"from_tag": from_tag, "all_tags": all_tags, "pin_digest": pin_digest}
+    choice = choose(found.pins, wanted, tag, digest=digest, **rules)
+    changes = move(found.files, choice.moving, tag, digest)
+    _tell_left(choice, found)
+    if changes and not dry_run:
+        from hubtool.pins.write import write_changes
+
+        write_changes(directory, changes)
+    _report(choice, changes, tag, digest, dry_run=dry_run, as_json=as_json)
+
+
+def _report(
+    choice: Choice, changes: Sequence[Change], tag: str, digest: str | None, *, dry_run: bool, as_json: bool
+) -> None:
+    pins = [pin for change in changes for pin in change.pins]
+    if as_json:
+        console.result_json([_moved(pin, tag, digest) for pin in pins])
+    elif changes:
+        console.result("".join(change.diff() for change in changes).rstrip("\n"))
+    target = f"{choice.image}:{tag}"
+    if not changes:
+        console.say(f"nothing to do, it is at {target}")
+        return
+    done = "would move" if dry_run else "moved"
+    console.say(f"{done} {_count(len(pins), 'tag')} in {_count(len(changes), 'file')} to {target}")
+
+
+def _tell_left(choice: Choice, found: Scan) -> None:
+    name = ImageReference.parse(choice.image).repository
+    _tell("left as it is: {}", (f"{pin}{f' ({pin.why})' if pin.why else ''}" for pin in choice.left))
+    _tell("not read, but it speaks of the image: {}", (f"{one.file} {one.why}" for one in found.unread(name)))
+
+
+def _tell(form: str, things: Iterable[str]) -> None:
+    """Warn of each of THINGS, and of more than a person reads by their number."""
+    everything = list(things)
+    for thing in everything[:MAX_TOLD]:
+        console.warn(form.format(_printable(thing)))
+    if len(everything) > MAX_TOLD:
+        console.warn(form.format(f"{len(everything) - MAX_TOLD} more"))
+
+
+# ---- what is printed
+
+
+def _row(pin: Pin) -> tuple[str, ...]:
+    tag = f":{pin.tag}" if pin.tag else ""
+    digest = f"@{pin.digest[:SHORT_DIGEST]}…" if pin.digest else ""
+    cells = (f"{pin.file}:{pin.line}", f"{pin.image}{tag}{digest}", pin.path, pin.why or "")
+    return tuple(map(_printable, cells))
+
+
+def _moved(pin: Pin, tag: str, digest: str | None) -> dict[str, str | int]:
+    old = f"{pin.tag}@{pin.digest}" if pin.digest else pin.tag
+    new = f"{tag}@{digest}" if pin.digest else tag
+    return {"file": pin.file, "line": pin.line, "path": pin.path, "old": old, "new": new}
+
+
+def _printable(text: str) -> str:
+    """TEXT without what would move a terminal's cursor or can't be encoded: names of files may hold anything."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+# ---- arguments
+
+
+def _tree(directory: Path, root: Path) -> Tree:
+    """The files below DIRECTORY, as ROOT's hubtool.yaml describes them where there is one."""
+    if not (root / "hubtool.yaml").exists():
+        return Tree(directory)
+    from hubtool.config import load
+
+    deployment = load(root).deployment
+    return Tree(directory, deployment.paths if deployment else None)
+
+
+def _image(text: str) -> ImageReference:
+    image = ImageReference.parse(text)
+    if image.tag or image.digest:
+        raise HubtoolError(f"--image {text}: name it without tag and digest")
+    return image
+
+
+def _tag(text: str) -> tuple[str, str | None]:
+    """TAG or TAG@DIGEST."""
+    tag, at, digest = text.partition("@")
+    if not is_tag(tag):
+        raise HubtoolError(f"'{tag}' is not a tag", hint="a tag has 1 to 128 letters, digits, '_', '.' or '-'")
+    return tag, ImageReference.parse(f"image@{digest}").digest if at else None
+
+
+def _names(pin: Pin, image: ImageReference) -> bool:
+    """Whether PIN is one of IMAGE, on whatever host where IMAGE has none."""
+    reference = shapes.parse(pin.image)
+    if reference is None:
+        return False
+    return reference.same_repository(image) or (not image.registry and reference.repository == image.repository)
