@@ -30,7 +30,7 @@ def chart_images(charts: Mapping[str, str], files: Collection[str]) -> dict[str,
 def app_version_pins(data: bytes, file: str, image: str) -> list[Pin]:
     """The appVersion of a Chart.yaml as a pin of IMAGE. What is written there is a text afterwards, in quotes.
 
-    Raises Unreadable for what is no chart.
+    Where there is none, the pin says so. Raises HubtoolError for what is no chart.
     """
     document, chart = read_chart(data, file)
     node, why = top_scalar(document, chart, "appVersion")
@@ -44,11 +44,14 @@ def app_version_pins(data: bytes, file: str, image: str) -> list[Pin]:
 
 
 def read_chart(data: bytes, file: str) -> tuple[Document, yaml.MappingNode]:
-    """A Chart.yaml and its one mapping; raises Unreadable."""
-    document = read(data, file)
+    """A Chart.yaml and its one mapping; raises HubtoolError."""
+    try:
+        document = read(data, file)
+    except Unreadable as error:
+        raise HubtoolError(str(error), where=Where(file)) from error
     chart = document.nodes[0] if len(document.nodes) == 1 else None
     if not isinstance(chart, yaml.MappingNode):
-        raise Unreadable("is not a chart: expected keys and values at the top, once")
+        raise HubtoolError("is not a chart: expected one document of keys and values", where=Where(file, 1))
     return document, chart
 
 

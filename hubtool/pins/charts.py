@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 from hubtool.errors import HubtoolError, Where
-from hubtool.pins import Span, Unreadable
+from hubtool.pins import Span
 from hubtool.pins.app_versions import CHART, read_chart, top_scalar
 from hubtool.pins.prove import Edit, prove
 from hubtool.pins.scalars import value_span
@@ -95,10 +95,7 @@ def _written(data: bytes, file: str) -> str:
 
 
 def _version(data: bytes, file: str) -> tuple[Document, Span]:
-    try:
-        document, chart = read_chart(data, file)
-    except Unreadable as error:
-        raise HubtoolError(f"{error}, so that its version can't be raised", where=Where(file), hint=_HINT) from error
+    document, chart = read_chart(data, file)
     node, why = top_scalar(document, chart, "version")
     start = int((node or chart).start_mark.index) + document.offset
     span = value_span(document, node) if node else None
