@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from hubtool import console
 from hubtool.errors import HubtoolError
 from hubtool.pins import Pin, shapes
 from hubtool.pins.choose import Choice, choose
-from hubtool.pins.scan import Change, Scan, move
+from hubtool.pins.scan import Change, Scan
 from hubtool.pins.tree import Tree
 from hubtool.reference import ImageReference, is_tag
 
@@ -52,7 +52,7 @@ def set_pins(
     found = tree.scan(hub)
     rules: dict[str, Any] = {"from_tag": from_tag, "all_tags": all_tags, "pin_digest": pin_digest}
     choice = choose(found.pins, wanted, tag, digest=digest, **rules)
-    changes = move(found.files, choice.moving, tag, digest)
+    changes = tree.move(found, choice.moving, tag, digest, pin_digest=pin_digest)
     _tell_left(choice, found)
     if changes and not dry_run:
         from hubtool.pins.write import write_changes
@@ -66,7 +66,7 @@ def _report(
 ) -> None:
     pins = [pin for change in changes for pin in change.pins]
     if as_json:
-        console.result_json([_moved(pin, tag, digest) for pin in pins])
+        console.result_json([item for change in changes for item in _moved(change, tag, digest)])
     elif changes:
         console.result("".join(change.diff() for change in changes).rstrip("\n"))
     target = f"{choice.image}:{tag}"
@@ -102,10 +102,22 @@ def _row(pin: Pin) -> tuple[str, ...]:
     return tuple(map(_printable, cells))
 
 
-def _moved(pin: Pin, tag: str, digest: str | None) -> dict[str, str | int]:
-    old = f"{pin.tag}@{pin.digest}" if pin.digest else pin.tag
-    new = f"{tag}@{digest}" if pin.digest else tag
-    return {"file": pin.file, "line": pin.line, "path": pin.path, "old": old, "new": new}
+def _moved(change: Change, tag: str, digest: str | None) -> Iterator[dict[str, str | int]]:
+    for pin in change.pins:
+        old = f"{pin.tag}@{pin.digest}" if pin.digest else pin.tag
+        new = f"{tag}@{digest}" if pin.digest else tag
+        yield {"file": pin.file, "line": pin.line, "path": pin.path, "old": old, "new": new}
+    if change.note:
+        path, old, _, new = change.note.split()
+        yield {"file": change.file, "line": _line_of(change), "path": path, "old": old, "new": new}
+
+
+def _line_of(change: Change) -> int:
+    """The line that changes and is no pin's."""
+    pairs = enumerate(zip(change.before.split(b"\n"), change.after.split(b"\n"), strict=True), 1)
+    changed = [number for number, (before, after) in pairs if before != after]
+    pinned = {pin.line for pin in change.pins}
+    return next((number for number in changed if number not in pinned), changed[0])
 
 
 def _printable(text: str) -> str:
@@ -127,7 +139,9 @@ def _tree(directory: Path, root: Path) -> Tree:
     from hubtool.config import load
 
     deployment = load(root).deployment
-    return Tree(directory, deployment.paths if deployment else None)
+    if deployment is None:
+        return Tree(directory)
+    return Tree(directory, deployment.paths, deployment.charts, deployment.chart_version)
 
 
 def _image(text: str) -> ImageReference:

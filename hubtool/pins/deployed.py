@@ -58,8 +58,7 @@ class Deployed:
         own = Hubs({hub: model.files_of(hub) for hub in hubs}, {})
         names = sorted({name for files in own.by_hub.values() for name in files})
         self.read(names)
-        found = merged([self._scan_file(name) for name in names])
-        return replace(found, pins=inherited(own, found.pins))
+        return inherited(own, merged([self._scan_file(name) for name in names]))
 
     def every_hub(self) -> dict[str, tuple[Pin, ...]]:
         """The pins of all hubs there are."""

@@ -8,17 +8,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hubtool.pins import Pin, Skipped, Unreadable
+from hubtool.pins.candidates import Name
 from hubtool.pins.edit import move_pins
-from hubtool.pins.find import find_pins
+from hubtool.pins.find import find
 
 
 @dataclass(frozen=True)
 class Scan:
-    """The pins of some files, the files that were skipped, and the bytes of all of these."""
+    """The pins of some files, the files that were skipped, and the bytes of all of these; and the images that
+    files name without a tag, which another file of the hub may hold."""
 
     pins: tuple[Pin, ...]
     skipped: tuple[Skipped, ...]
     files: Mapping[str, bytes]
+    names: tuple[Name, ...] = ()
 
     def unread(self, repository: str) -> list[Skipped]:
         """The skipped files that speak of REPOSITORY all the same, or whose bytes are not known."""
@@ -52,17 +55,19 @@ def scan(files: Iterable[tuple[str, bytes]]) -> Scan:
     pins: list[Pin] = []
     skipped: list[Skipped] = []
     kept: dict[str, bytes] = {}
+    names: list[Name] = []
     for file, data in files:
         try:
-            found = find_pins(data, file)
+            found = find(data, file)
         except Unreadable as reason:
             skipped.append(Skipped(file, str(reason)))
             kept[file] = data
             continue
-        if found:
-            pins += found
+        names += found.names
+        if found.pins:
+            pins += found.pins
             kept[file] = data
-    return Scan(tuple(pins), tuple(skipped), kept)
+    return Scan(tuple(pins), tuple(skipped), kept, tuple(names))
 
 
 def merged(scans: Iterable[Scan]) -> Scan:
@@ -70,7 +75,8 @@ def merged(scans: Iterable[Scan]) -> Scan:
     every = list(scans)
     pins = sorted((pin for one in every for pin in one.pins), key=lambda pin: pin.file)
     skipped = sorted((skip for one in every for skip in one.skipped), key=lambda skip: skip.file)
-    return Scan(tuple(pins), tuple(skipped), {file: data for one in every for file, data in one.files.items()})
+    files = {file: data for one in every for file, data in one.files.items()}
+    return Scan(tuple(pins), tuple(skipped), files, tuple(name for one in every for name in one.names))
 
 
 def move(files: Mapping[str, bytes], pins: Sequence[Pin], tag: str, digest: str | None = None) -> list[Change]:

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from hubtool.errors import HubtoolError
 from hubtool.pins import Pin, Skipped, Unreadable
+from hubtool.pins.app_versions import app_version_pins, chart_images
+from hubtool.pins.candidates import Name
+from hubtool.pins.charts import Policy, with_versions
 from hubtool.pins.folder import list_folder, read_file, scan_folder
 from hubtool.pins.hubs import Hubs, cluster_files, find_hubs
 from hubtool.pins.inherit import inherit
 from hubtool.pins.kinds import kind_of
-from hubtool.pins.scan import Scan
+from hubtool.pins.scan import Change, Scan, merged, move
+
+_InFile = TypeVar("_InFile", Pin, Name)
 
 
 class Tree:
-    """The files below ROOT; PATHS are ``deployment.paths`` of hubtool.yaml."""
+    """The files below ROOT. PATHS, CHARTS and CHART_VERSION are those of hubtool.yaml's ``deployment``."""
 
-    def __init__(self, root: Path, paths: Mapping[str, Sequence[str]] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        paths: Mapping[str, Sequence[str]] | None = None,
+        charts: Mapping[str, str] | None = None,
+        chart_version: Policy = "auto",
+    ) -> None:
         self.root = root
         self.paths = paths or {}
         self.files = list_folder(root)
+        self.charts = chart_images(charts or {}, self.files)
+        self.chart_version = chart_version
 
     def read(self, file: str) -> bytes:
         """The bytes of one file; raises HubtoolError where it can't be read."""
@@ -41,13 +55,31 @@ class Tree:
         Raises HubtoolError for an unknown hub, and for a cluster.yaml that HUB needs and that can't be read.
         """
         if hub is not None:
-            found = scan_folder(self.root, self.hubs(hub).files_of(hub))
-            return replace(found, pins=tuple(inherit(found.pins)))
-        found = scan_folder(self.root, [file for file in self.files if kind_of(file)])
+            found = self._scan_files(self.hubs(hub).files_of(hub))
+            return replace(found, pins=tuple(inherit(found.pins, found.names)))
+        found = self._scan_files([file for file in self.files if kind_of(file)])
         if not any(pin.form == "tag-only" for pin in found.pins):
             return found
         hubs, skipped = self._hubs_around()
-        return replace(found, pins=inherited(hubs, found.pins), skipped=(*found.skipped, *skipped))
+        return inherited(hubs, replace(found, skipped=(*found.skipped, *skipped)))
+
+    def move(
+        self, found: Scan, pins: Sequence[Pin], tag: str, digest: str | None, *, pin_digest: bool = False
+    ) -> list[Change]:
+        """The changes that bring PINS of FOUND to TAG, and those to the versions of charts. Nothing is written.
+
+        Raises HubtoolError where one can't be proven.
+        """
+        changes = move(found.files, pins, tag, digest)
+        return with_versions(changes, self.files, self.read, self.chart_version)
+
+    def _scan_files(self, files: Sequence[str]) -> Scan:
+        """The pins of FILES, and the tags that charts' appVersions are."""
+        found = scan_folder(self.root, files)
+        skipped = {one.file for one in found.skipped}
+        charts = {file: self.read(file) for file in self.charts if file in files and file not in skipped}
+        pins = [pin for file, data in charts.items() for pin in app_version_pins(data, file, self.charts[file])]
+        return merged([found, Scan(tuple(pins), (), charts)])
 
     def _hubs_around(self) -> tuple[Hubs, tuple[Skipped, ...]]:
         """The hubs that the files belong to, also where ROOT is a folder of a repository that has them; and what
@@ -65,17 +97,29 @@ class Tree:
         return hubs, ()
 
 
-def inherited(hubs: Hubs, pins: Sequence[Pin]) -> tuple[Pin, ...]:
-    """PINS of many hubs, where a tag that stands alone has the image that its hub says, where all its hubs agree."""
-    by_file: dict[str, list[Pin]] = {}
-    for pin in pins:
-        by_file.setdefault(pin.file, []).append(pin)
+def inherited(hubs: Hubs, found: Scan) -> Scan:
+    """FOUND in many hubs, where a tag that stands alone has the image that its hub says, where all its hubs agree."""
+    alone = {pin.file for pin in found.pins if pin.form == "tag-only"}
+    pins, names = _by_file(found.pins), _by_file(found.names)
     answers: dict[Pin, set[Pin]] = {}
-    for hub in hubs.touched(pin.file for pin in pins if pin.form == "tag-only"):
-        own = [pin for file in hubs.files_of(hub) for pin in by_file.get(file, ())]
-        for before, after in zip(own, inherit(own), strict=True):
+    for hub in hubs.touched(alone):
+        files = hubs.files_of(hub)
+        own = [pin for file in files for pin in pins.get(file, ())]
+        filled = inherit(own, [name for file in files for name in names.get(file, ())])
+        for before, after in zip(own, filled, strict=True):
             answers.setdefault(before, set()).add(after)
-    return tuple(next(iter(answers[pin])) if len(answers.get(pin, ())) == 1 else pin for pin in pins)
+    return replace(found, pins=tuple(_agreed(pin, answers.get(pin, set())) for pin in found.pins))
+
+
+def _agreed(pin: Pin, answers: set[Pin]) -> Pin:
+    return next(iter(answers)) if len(answers) == 1 else pin
+
+
+def _by_file(things: Iterable[_InFile]) -> dict[str, list[_InFile]]:
+    grouped: dict[str, list[_InFile]] = {}
+    for thing in things:
+        grouped.setdefault(thing.file, []).append(thing)
+    return grouped
 
 
 def _below_git(root: Path) -> str:
