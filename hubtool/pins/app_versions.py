@@ -65,6 +65,8 @@ def top_scalar(document: Document, chart: yaml.MappingNode, key: str) -> tuple[y
         return None, "stands twice"
     if not isinstance(node, yaml.ScalarNode):
         return None, "is not a text"
+    if is_templated(str(node.value)):
+        return node, "is a template's placeholder"
     if value_span(document, node) is None and node.tag != NULL:
         return node, "is written with escapes or over several lines"
     if str(node.tag).startswith("!"):
@@ -90,8 +92,6 @@ def _why_not(node: yaml.ScalarNode | None, tag: str, span: Span | None) -> str |
         return "has no appVersion"
     if node.tag == NULL or span is None:
         return "has no tag"
-    if is_templated(tag):
-        return "is a template's placeholder, not a tag"
     return None if tag == "" or is_tag(tag) else "is not a tag"
 
 

@@ -13,7 +13,6 @@ from hubtool.pins.app_versions import CHART, read_chart, top_scalar
 from hubtool.pins.prove import Edit, prove
 from hubtool.pins.scalars import value_span
 from hubtool.pins.scan import Change
-from hubtool.pins.shapes import is_templated
 from hubtool.pins.text import Document
 
 Policy = Literal["auto", "always", "never"]
@@ -107,8 +106,7 @@ def _version(data: bytes, file: str) -> tuple[Document, Span]:
 def _next(version: str, where: Where) -> str:
     found = _VERSION.match(version)
     if found is None:
-        what = "a template's placeholder" if is_templated(version) else "no MAJOR.MINOR.PATCH"
-        raise HubtoolError(f"'{version}' is {what}", where=where, hint=_HINT)
+        raise HubtoolError(f"'{version}' is no MAJOR.MINOR.PATCH", where=where, hint=_HINT)
     if found["rest"]:
         what = "a pre-release" if found["rest"].startswith("-") else "a version with build metadata"
         raise HubtoolError(f"'{version}' is {what}: what follows it is for people to say", where=where, hint=_HINT)
