@@ -24,13 +24,14 @@ MAX_DEPTH = 200
 class Span:
     """Characters START to END of a file's decoded text. ``alone``: they are a whole YAML scalar, which would
     be read as a number or date where they look like one; ``plain``: that scalar has no quotes; ``quote``: what
-    replaces it must have them, whatever it looks like."""
+    replaces it must have them, whatever it looks like; ``percent``: what replaces it is percent-encoded."""
 
     start: int
     end: int
     alone: bool = False
     plain: bool = False
     quote: bool = False
+    percent: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 import yaml
 
@@ -20,7 +21,7 @@ from hubtool.pins.witness import json_changes
 
 @dataclass(frozen=True, order=True)
 class Edit:
-    """The characters of ``span`` become ``value``, in double quotes where ``quoted``."""
+    """The characters of ``span`` become ``value``, in double quotes where ``quoted``, percent-encoded in a URL."""
 
     span: Span
     value: str
@@ -28,7 +29,8 @@ class Edit:
 
     @property
     def text(self) -> str:
-        return f'"{self.value}"' if self.quoted else self.value
+        value = quote(self.value, safe="") if self.span.percent else self.value
+        return f'"{value}"' if self.quoted else value
 
 
 @no_collecting()
@@ -71,33 +73,50 @@ def _refusal(file: str, message: str, line: int | None = None) -> HubtoolError:
     )
 
 
-def _same_bytes(old: str, new: str, edits: Sequence[Edit], file: str) -> None:
+def _line(text: str, edit: Edit) -> int:
+    return text.count("\n", 0, edit.span.start) + 1
+
+
+def _same_bytes(old: str, new: str, edits: Sequence[Edit], file: str) -> list[int]:
+    """Where the edits' texts start in NEW."""
+    starts = []
     at_old = at_new = 0
     for edit in edits:
-        line = old.count("\n", 0, edit.span.start) + 1
         kept = edit.span.start - at_old
         if kept < 0 or old[at_old : edit.span.start] != new[at_new : at_new + kept]:
-            raise _refusal(file, "other bytes than the tag's would change", line)
+            raise _refusal(file, "other bytes than the tag's would change", _line(old, edit))
         at_old, at_new = edit.span.end, at_new + kept + len(edit.text)
         if new[at_new - len(edit.text) : at_new] != edit.text:
-            raise _refusal(file, "the new tag is not where it should be", line)
+            raise _refusal(file, "the new tag is not where it should be", _line(old, edit))
+        starts.append(at_new - len(edit.text))
     if old[at_old:] != new[at_new:]:
         raise _refusal(file, "other bytes than the tag's would change")
+    return starts
 
 
 def _prove_flat(
     old: str, new: str, edits: Sequence[Edit], file: str, find: Callable[[str, str], Sequence[Pin]]
 ) -> None:
     """The same for a file that is no tree to hubtool: FIND finds the same pins, at their new tags."""
-    _same_bytes(old, new, edits, file)
-    wanted = {edit.span: edit.value for edit in edits}
+    starts = _same_bytes(old, new, edits, file)
     odd = [edit for edit in edits if edit.span.alone and edit.span.plain and not edit.quoted]
-    if not all(reads_as_text(edit.value) for edit in odd):
-        raise _refusal(file, "its pins would not read as intended")
     before, after = find(old, file), find(new, file)
-    expected = [replace(pin, tag=wanted.get(pin.tag_span or Span(-1, -1), pin.tag)) for pin in before]
-    if expected != after or len(wanted.keys() & {pin.tag_span for pin in before}) != len(wanted):
+    wanted = {edit.span: edit.value for edit in edits}
+    expected = [_after(pin, wanted) for pin in before]
+    written = {start + edit.quoted for start, edit in zip(starts, edits, strict=True)}
+    is_right = all(reads_as_text(edit.value) for edit in odd) and _spans(before) >= wanted.keys()
+    if not is_right or expected != after or not {span.start for span in _spans(after)} >= written:
         raise _refusal(file, "its pins would not read as intended")
+
+
+def _after(pin: Pin, wanted: dict[Span, str]) -> Pin:
+    """PIN with the tag and the digest that the edits at its spans write."""
+    tag, digest = (wanted.get(span) if span else None for span in (pin.tag_span, pin.digest_span))
+    return replace(pin, tag=tag or pin.tag, digest=digest or pin.digest)
+
+
+def _spans(pins: Sequence[Pin]) -> set[Span]:
+    return {span for pin in pins for span in (pin.tag_span, pin.digest_span) if span}
 
 
 class _Comparison:
