@@ -1,5 +1,5 @@
 """Pins of a template that can't be read as YAML even with its expressions masked: line by line, and only where a
-line can mean one thing. A name and its tag are two lines at one indent in one block."""
+line can mean one thing. A name and its tag are two lines at one indent in one block, and in one branch."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ from dataclasses import dataclass
 
 from hubtool.pins import Form, Pin, Span, shapes
 from hubtool.pins.shapes import Place
-from hubtool.pins.text import STATEMENTS
+from hubtool.pins.text import mask
 from hubtool.reference import is_tag
 
 _LINE = re.compile(
     r"""(?P<indent>[ ]*)(?P<dashes>(?:-[ ]+)*)(?P<quote>["']?)(?P<key>[A-Za-z0-9_.-]+)(?P=quote):"""
-    r"""(?:[ ]+(?P<mark>["']?)(?P<value>[^\s"'#\[\]{},&*!|>%@`][^\s"'\[\]{},]*)(?P=mark))?[ \t]*(?:[ \t]\#.*)?\r?$"""
+    r"""(?:[ ]+(?:&\S+[ ]+)?(?P<mark>["']?)(?P<value>[^\s"'#\[\]{},&*!|>%@`][^\s"'\[\]{},]*)(?P=mark))?"""
+    r"""[ \t]*(?:[ \t]\#.*)?\r?$"""
 )
-_BLOCK = re.compile(r"[ ]*.*:[ ]+[|>][-+0-9]*[ \t]*(?:\#.*)?\r?$")
-_STATEMENT = re.compile(STATEMENTS)
+_BLOCK = re.compile(r".*:[ ]+[|>][-+0-9]*[ \t]*(?:\#.*)?\r?$")
+_STATEMENT = re.compile(r"\{%[-+]?\s*(?P<word>\w+)")
 _NAMES = {name: tag for tag, names in shapes.SPLIT_KEYS for name in names if name != "image"}
+_BESIDE = frozenset({*_NAMES, "registry", "digest"})
+# More names and tags in one mapping are no image that a person wrote.
+MAX_BESIDE = 20
 
 
 @dataclass(frozen=True)
 class _Line:
-    """KEY: VALUE at a column. ``item``: the line starts a list's item. ``span`` is the value's own characters."""
+    """KEY: VALUE at a column. ``item``: the line starts a list's item; ``block``: its mapping's number; ``branch``:
+    the branches of the template it stands in. ``span`` is the value's own characters."""
 
     number: int
     column: int
@@ -32,37 +37,84 @@ class _Line:
     value: str
     span: Span
     keys: tuple[str, ...]
+    block: int
+    branch: tuple[int, ...]
+
+    def goes_with(self, other: _Line) -> bool:
+        """Both may stand in one result of the template, and one nowhere without the other."""
+        shared = min(len(self.branch), len(other.branch))
+        return self.branch[:shared] == other.branch[:shared]
+
+
+class _Branches:
+    """In which branches of the template a line stands."""
+
+    def __init__(self) -> None:
+        self.current: tuple[int, ...] = ()
+        self._last = 0
+
+    def read(self, raw: str) -> None:
+        for found in _STATEMENT.finditer(raw):
+            if found["word"] in ("elif", "else", "endif", "endfor"):
+                self.current = self.current[:-1]
+            if found["word"] in ("if", "for", "elif", "else"):
+                self._last += 1
+                self.current = (*self.current, self._last)
+
+
+@dataclass
+class _Level:
+    """A mapping that is being read: its column, the key it is at, its number, whether it is a list's item."""
+
+    column: int
+    key: str
+    block: int
+    item: bool
 
 
 def find_line_pins(text: str, file: str) -> list[Pin]:
     """The pins of TEXT (line ends as they are)."""
     lines = list(_lines(text))
-    return [pin for at, line in enumerate(lines) for pin in (_inline(line, file), _split(lines, at, file)) if pin]
+    blocks: dict[int, list[_Line]] = {}
+    for line in lines:
+        if line.key in _BESIDE or line.key in _NAMES.values():
+            blocks.setdefault(line.block, []).append(line)
+    found = ((_inline(line, file), _split(line, blocks.get(line.block, ()), file)) for line in lines)
+    return [pin for pair in found for pin in pair if pin]
 
 
 def _lines(text: str) -> Iterator[_Line]:
-    stack: list[tuple[int, str]] = []
-    start, block = 0, None
-    for number, raw in enumerate(text.split("\n"), 1):
+    levels: list[_Level] = []
+    branches = _Branches()
+    start, scalar, last = 0, None, 0
+    for number, (raw, masked) in enumerate(zip(text.split("\n"), mask(text).split("\n"), strict=True), 1):
         at, start = start, start + len(raw) + 1
-        bare = raw.strip().lstrip("\ufeff")
-        indent = len(raw) - len(raw.lstrip(" "))
-        if not bare or bare.startswith("#") or _STATEMENT.match(raw):
+        if "{%" in raw:
+            branches.read(raw)
+        bare, indent = masked.strip().lstrip("\ufeff"), len(masked) - len(masked.lstrip(" "))
+        if not bare or bare.startswith("#") or (scalar is not None and indent > scalar):
             continue
-        if block is not None and indent > block:
-            continue
-        block = indent if _BLOCK.match(raw) else None
-        found = _LINE.match(raw)
+        scalar = indent if _BLOCK.match(masked) else None
+        found = _LINE.match(masked)
         column = len(found["indent"]) + len(found["dashes"]) if found else indent
-        while stack and stack[-1][0] >= column:
-            stack.pop()
+        while levels and levels[-1].column > column:
+            levels.pop()
+        item = bool(found and found["dashes"])
+        if item and levels and levels[-1].column == column:
+            levels.pop()
+        if not levels or levels[-1].column < column:
+            last += 1
+            levels.append(_Level(column, "?", last, item))
+        levels[-1].key = found["key"] if found else "?"
         if found is None:
             continue
-        stack.append((column, found["key"]))
         value = found["value"] or ""
         begin = at + (found.start("value") if value else 0)
         span = Span(begin, begin + len(value), alone=True, plain=not found["mark"])
-        yield _Line(number, column, bool(found["dashes"]), found["key"], value, span, tuple(key for _, key in stack))
+        keys = tuple(level.key for level in levels)
+        yield _Line(
+            number, column, levels[-1].item, found["key"], value, span, keys, levels[-1].block, branches.current
+        )
 
 
 def _inline(line: _Line, file: str) -> Pin | None:
@@ -79,39 +131,22 @@ def _inline(line: _Line, file: str) -> Pin | None:
     return _pin(file, line, reference.name, reference.tag, span, "inline", None)
 
 
-def _split(lines: Sequence[_Line], at: int, file: str) -> Pin | None:
-    line = lines[at]
+def _split(line: _Line, block: Sequence[_Line], file: str) -> Pin | None:
     tag_key = _NAMES.get(line.key)
     image = shapes.parse(line.value) if tag_key and line.value else None
     if image is None or image.tag or image.digest or not shapes.is_split(Place(line.keys[:-1]), line.key, image):
         return None
-    block = _block(lines, at)
-    tags = [one for one in block if one.key == tag_key]
+    tags = [one for one in block[:MAX_BESIDE] if one.key == tag_key and one.goes_with(line)]
     if not tags:
         return None
-    beside = [one for one in block if one.key in (*_NAMES, "registry", "digest") and one is not line]
-    why = "a template with more than one name, tag or digest in one place" if beside or len(tags) > 1 else None
-    if why is None and not is_tag(tags[0].value):
+    tag = tags[0]
+    names = [one for one in block[:MAX_BESIDE] if one.key in _BESIDE and (one.goes_with(line) or one.goes_with(tag))]
+    why = None
+    if len(tags) > 1 or len(names) > 1 or len(block) > MAX_BESIDE:
+        why = "a template with more than one name, tag or digest in one place"
+    elif not is_tag(tag.value):
         why = "is a template's placeholder, not a tag"
-    tag = tags[0].value if is_tag(tags[0].value) else ""
-    return _pin(file, tags[0], image.name, tag, tags[0].span, "split", why)
-
-
-def _block(lines: Sequence[_Line], at: int) -> list[_Line]:
-    """The lines at the column of line AT that belong to one mapping with it."""
-    column, found = lines[at].column, [lines[at]]
-    first = at
-    # An item's first line starts its mapping; a deeper line between may start an item of its own.
-    while first > 0 and not (lines[first].item and lines[first].column == column):
-        first -= 1
-        if lines[first].column < column:
-            break
-        found += [lines[first]] if lines[first].column == column else []
-    for line in lines[at + 1 :]:
-        if line.column < column or (line.item and line.column == column):
-            break
-        found += [line] if line.column == column else []
-    return found
+    return _pin(file, tag, image.name, tag.value if is_tag(tag.value) else "", tag.span, "split", why)
 
 
 def _pin(file: str, line: _Line, image: str, tag: str, span: Span, form: Form, why: str | None) -> Pin:

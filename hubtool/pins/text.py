@@ -22,12 +22,12 @@ BOM = "\ufeff"
 # One character for one, so that positions hold. Private use: no key, image or tag can contain it.
 MASK = "\ue000"
 
-_JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-STATEMENTS = r"[ \t]*(?:(?:\{%(?:(?!%\})[^\n])*%\}|\{#(?:(?!#\})[^\n])*#\})[ \t]*)+\r?$"
-_JINJA_LINES = re.compile(rf"(?m)^{STATEMENTS}")
+_OPEN = re.compile(r"\{[{%#]")
+_CLOSE = {"{{": "}}", "{%": "%}", "{#": "#}"}
+_STATEMENTS = r"[ \t]*(?:(?:\{%(?:(?!%\})[^\n])*%\}|\{#(?:(?!#\})[^\n])*#\})[ \t]*)+\r?$"
+_STATEMENT_LINES = re.compile(rf"(?m)^{_STATEMENTS}")
 # What deep nesting needs: much indentation, many compact indicators in a row, or flow collections.
 _DEEP = re.compile(r"(?m)^[ ]{300}|(?:[-?:][ \t]+){50}")
-_LINE_END = re.compile(r"\r\n|[\r\n]")
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Document:
 
     @cached_property
     def _line_starts(self) -> list[int]:
-        return [match.end() for match in _LINE_END.finditer(self.text)]
+        return [match.end() for match in re.finditer("\n", self.text)]
 
     def line(self, position: int) -> int:
-        """The line (from 1) of a position in ``text``."""
+        """The line (from 1) of a position in ``text``, as grep counts."""
         return bisect_right(self._line_starts, position) + 1
 
 
@@ -132,13 +132,40 @@ def _problem(error: yaml.YAMLError) -> str:
 
 
 def mask(text: str) -> str:
-    """TEXT with Jinja made harmless, length and lines kept: a line of statements alone becomes a comment, every
-    other expression characters that no image or tag can hold."""
-    text = _JINJA_LINES.sub(lambda match: _as_comment(match[0]), text)
-    return _JINJA.sub(lambda match: re.sub(r"[^\r\n]", MASK, match[0]), text)
+    """TEXT with Jinja made harmless, length and lines kept: lines of statements or comments alone become YAML's
+    comments, other comments spaces, every other expression characters that no image or tag can hold."""
+    text = _STATEMENT_LINES.sub(lambda match: _as_comments(match[0]), text)
+    parts, at = [], 0
+    for start, end in _expressions(text):
+        parts += [text[at:start], _masked(text, start, end)]
+        at = end
+    return "".join([*parts, text[at:]])
 
 
-def _as_comment(line: str) -> str:
-    body = line.lstrip(" \t")
-    indent = line[: len(line) - len(body)]
-    return indent.replace("\t", " ") + "#" + re.sub(r"[^\r\n]", ".", body[1:])
+def _expressions(text: str) -> Iterator[tuple[int, int]]:
+    at, unclosed = 0, set()
+    for found in _OPEN.finditer(text):
+        if found.start() < at or found[0] in unclosed:
+            continue
+        end = text.find(_CLOSE[found[0]], found.end())
+        if end < 0:
+            unclosed.add(found[0])
+            continue
+        at = end + 2
+        yield found.start(), at
+
+
+def _masked(text: str, start: int, end: int) -> str:
+    before, after = text.rfind("\n", 0, start) + 1, text.find("\n", end)
+    around = text[before:start] + text[end : after if after >= 0 else len(text)]
+    if text[start + 1] != "{" and not around.strip():
+        return _as_comments(text[start:end])
+    return re.sub(r"[^\r\n]", " " if text[start + 1] == "#" else MASK, text[start:end])
+
+
+def _as_comments(text: str) -> str:
+    return re.sub(r"(?m)^([ \t]*)([^\s])([^\r\n]*)", _as_comment, text)
+
+
+def _as_comment(line: re.Match[str]) -> str:
+    return line[1].replace("\t", " ") + "#" + "." * len(line[3])
