@@ -9,8 +9,9 @@ from hubtool.commands.bump import bump
 from hubtool.errors import HubtoolError
 from hubtool.plan.records import Record, write_record
 from hubtool.reference import ImageReference
+from hubtool.registries import find_release
 from tests.forges.repositories import sha
-from tests.pins.bumping import FILE, NAME, NEW, NEWER, OLD, hubs, image, nobody, pin
+from tests.pins.bumping import FILE, NAME, NEW, NEWER, OLD, OTHER, hubs, image, nobody, pin
 
 __all__ = ["hubs", "image", "nobody", "pin"]
 
@@ -31,7 +32,7 @@ def root(tmp_path: Path, image: ImageReference, hubs: Path) -> Path:
 def call(root: Path, **options: object) -> None:
     defaults: dict[str, object] = dict.fromkeys(("image", "tag", "deployment", "branch", "from_tag"))
     flags: dict[str, object] = {"all_tags": False, "root": root, "dry_run": False, "as_json": True}
-    bump(["base"], **{**defaults, **flags, **options})  # type: ignore[arg-type]
+    bump(**{"hubs": ["base"], **defaults, **flags, **options})  # type: ignore[arg-type]
 
 
 def test_everything_can_come_from_hubtool_yaml_and_the_last_push(
@@ -107,6 +108,27 @@ def test_github_actions_gets_outputs_and_a_summary(root: Path, tmp_path: Path, m
     assert "pull_request_number<<" in output
     assert "requests/1.md" in output
     assert "### Bump of hub base: [#1](" in (tmp_path / "summary").read_text()
+
+
+def test_rings_of_hubtool_yaml_stand_for_their_hubs(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "hubtool.yaml").write_text((root / "hubtool.yaml").read_text() + "  rings: {canary: [other, base]}\n")
+    call(root, rings=["canary"])
+    assert [one["hub"] for one in json.loads(capsys.readouterr().out)] == ["base", "other"]
+    call(root, rings=["canary"], hubs=[], group=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["hub"], told["hubs"], told["files"]) == ("ring=canary", ["other", "base"], [FILE, OTHER])
+    with pytest.raises(HubtoolError, match="no ring 'canari'") as caught:
+        call(root, rings=["canari"])
+    assert caught.value.hint == "rings there: canary"
+
+
+def test_the_request_tells_what_the_image_was_tested_for(root: Path, hubs: Path, image: ImageReference) -> None:
+    digest = find_release(image.with_tag(NEW))
+    assert digest is not None
+    tested = Record(f"{image.name}:{NEW}", "id", "docker", "jupyterhub", "14 passed", digest.reference.digest)
+    write_record(root, "base-user-image", tested)
+    call(root)
+    assert "- tests: `contract jupyterhub: 14 passed`" in (hubs / "requests/1.md").read_text()
 
 
 @pytest.mark.parametrize(

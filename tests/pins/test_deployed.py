@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,8 @@ from tests.pins.bumping import NEW, OLD, hubs, image, nobody, pin
 __all__ = ["hubs", "image", "nobody", "pin"]
 
 
-def bump(hubs: Path, hub: str, image: ImageReference, **settings: object) -> Bump:
-    deployment = Deployment(repository=str(hubs), **settings)  # type: ignore[arg-type]
+def bump(hubs: Path, hub: str, image: ImageReference, **settings: Any) -> Bump:
+    deployment = Deployment(repository=str(hubs), **settings)
     return bump_hubs([Group.of([hub])], [image.with_tag(NEW)], deployment)[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,8 +29,8 @@ def two(hubs: Path, pin: str) -> Path:
     return hubs
 
 
-def promote(hubs: Path, now: int = START + 10 * DAY, **settings: object) -> list[Bump]:
-    deployment = Deployment(repository=str(hubs), branch="staging", promote="prod", **settings)  # type: ignore[arg-type]
+def promote(hubs: Path, now: int = START + 10 * DAY, **settings: Any) -> list[Bump]:
+    deployment = Deployment(repository=str(hubs), branch="staging", promote="prod", **settings)
     return promote_hubs(["base"], None, deployment, now=now)
 
 

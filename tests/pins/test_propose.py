@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,8 +23,8 @@ __all__ = ["description", "github", "hubs", "image", "nobody", "pin"]
 BOTH = Group.of(["base", "other"])
 
 
-def bump(hubs: Path | str, image: ImageReference, group: Group, tag: str = NEW, **settings: object) -> Bump:
-    deployment = Deployment(repository=str(hubs), **settings)  # type: ignore[arg-type]
+def bump(hubs: Path | str, image: ImageReference, group: Group, tag: str = NEW, **settings: Any) -> Bump:
+    deployment = Deployment(repository=str(hubs), **settings)
     return bump_hubs([group], [image.with_tag(tag)], deployment)[0]
 
 

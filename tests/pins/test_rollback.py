@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,8 @@ from tests.pins.bumping import FILE, NAME, NEW, NEWER, OLD, description, github,
 __all__ = ["description", "github", "hubs", "image", "nobody", "pin"]
 
 
-def back(hubs: Path, image: ImageReference | None, **settings: object) -> Bump:
-    return roll_back(["base"], image, Deployment(repository=str(hubs), **settings))[0]  # type: ignore[arg-type]
+def back(hubs: Path, image: ImageReference | None, **settings: Any) -> Bump:
+    return roll_back(["base"], image, Deployment(repository=str(hubs), **settings))[0]
 
 
 def live(hubs: Path, pin: str, *tags: str) -> None:
