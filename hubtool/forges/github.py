@@ -126,7 +126,10 @@ class GitHubForge:
 
     def _source(self, source: str, *revisions: str) -> str | None:
         """Owner and name of the repository at SOURCE; None where it, or one of REVISIONS, can't be at this GitHub."""
-        url = urlsplit(source)
+        try:
+            url = urlsplit(source)
+        except ValueError:
+            return None
         name = url.path.strip("/").removesuffix(".git")
         known = url.netloc == web_host(self.api) and _NAME.fullmatch(name)
         return name if known and all(_REVISION.fullmatch(one) for one in revisions) else None

@@ -111,7 +111,10 @@ class Wire:
     def graphql(self, doing: str, query: str, variables: Mapping[str, Any]) -> Any:
         """What QUERY gives; UnknownMutation where the server does not know it."""
         address = self.api.removesuffix("/v3") + "/graphql"
-        return self._send(doing, "POST", address, {"query": query, "variables": variables})["data"]
+        answer = self._send(doing, "POST", address, {"query": query, "variables": variables})
+        if not isinstance(answer, dict) or not answer.get("data"):
+            raise HubtoolError(f"{address} gave no answer to what was asked", hint="run the same command again")
+        return answer["data"]
 
     @cached_property
     def _session(self) -> requests.Session:
@@ -173,7 +176,7 @@ class Wire:
             return HubtoolError(f"the GitHub App ${APP_ID} lacks permissions on {self.repository}", hint=NEEDS)
         if doing == FIND and status == 404:
             return HubtoolError(f"the GitHub App ${APP_ID} is not installed on {self.repository}", hint=NEEDS)
-        if status in (403, 404) and doing != "read":
+        if status == 403 or (status == 404 and doing != "read"):
             return HubtoolError(f"no permission to {doing} {self.repository} with {who}: {said}", hint=NEEDS)
         if status == 404:
             return HubtoolError(f"no repository {self.repository} on {web_host(self.api)} that {who} may see")

@@ -46,6 +46,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     times: int = 1
     then_do: bool = False
+    body: Any = None
 
 
 @dataclass
@@ -105,7 +106,11 @@ class GitHubServer:
         if fault is not None:
             if fault.then_do:
                 self._act(method, path, query, authorization, body)
-            said = {"message": fault.message, "documentation_url": "https://docs.github.com"}
+            said = (
+                fault.body
+                if fault.body is not None
+                else {"message": fault.message, "documentation_url": "https://docs.github.com"}
+            )
             return Answer(fault.status, said, fault.headers)
         answer = self._act(method, path, query, authorization, body)
         if answer.status != 401 and path != GRAPHQL:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from hubtool.errors import HubtoolError
-from hubtool.forges import BranchMoved, Remote
+from hubtool.forges import Remote
 from hubtool.forges.checkout import Checkout, check_branch
-from tests.forges.repositories import bare, commit, git, sha, show
+from tests.forges.repositories import bare, commit, git, show
 
 FILE = "deployments/base/config/common.yaml"
 
@@ -53,27 +53,6 @@ def test_bytes_are_gits_own_whatever_attributes_and_settings_say(
     assert show(hubs, "hubtool/x", FILE) == b"x: 1\r\ny: 3\r\n"
 
 
-def test_links_and_submodules_are_no_files(hubs: Path, tmp_path: Path) -> None:
-    link = git(hubs, "hash-object", "-w", "--stdin", input="/etc/passwd")
-    head = sha(hubs, "staging")
-    listing = git(hubs, "ls-tree", head) + f"\n120000 blob {link}\tlink.yaml\n160000 commit {head}\tsub\n"
-    tree = git(hubs, "mktree", "--missing", input=listing)
-    git(hubs, "update-ref", "refs/heads/staging", git(hubs, "commit-tree", tree, "-p", head, "-m", "link"))
-    checkout = Checkout(Remote(hubs.as_uri()), "staging", tmp_path / "clone")
-    assert [file.path for file in checkout.files()] == ["README.md", FILE]
-
-
-def test_a_commit_changes_the_one_file_and_keeps_its_mode(tmp_path: Path) -> None:
-    hubs = bare(tmp_path / "hubs.git", {FILE: "a: 1\n", "run.sh": "#!/bin/sh\n"})
-    git(hubs, "config", "uploadpack.allowFilter", "false")
-    checkout = Checkout(Remote(hubs.as_uri()), "staging", tmp_path / "clone")
-    made = checkout.commit(checkout.write_tree({FILE: b"a: 2\n"}), "subject\n\nbody\n")
-    checkout.push(made, "hubtool/x", None)
-    changed = git(hubs, "diff-tree", "-r", "--name-status", "staging", "hubtool/x")
-    assert changed == f"M\t{FILE}"
-    assert git(hubs, "log", "-1", "--format=%B", "hubtool/x") == "subject\n\nbody"
-
-
 def test_nobody_known_to_git_is_hubtool_itself(checkout: Checkout, hubs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
@@ -94,44 +73,6 @@ def test_whom_git_knows_commits(
     made = checkout.commit(checkout.write_tree({FILE: b"a: 2\n"}), "m\n")
     checkout.push(made, "hubtool/x", None)
     assert git(hubs, "log", "-1", "--format=%an <%ae>", "hubtool/x") == "Some Team <team@example.org>"
-
-
-def test_a_branch_is_replaced_where_it_stands_as_expected(checkout: Checkout, hubs: Path) -> None:
-    first = checkout.commit(checkout.write_tree({FILE: b"a: 2\n"}), "m\n")
-    checkout.push(first, "hubtool/x", None)
-    second = checkout.commit(checkout.write_tree({FILE: b"a: 3\n"}), "m\n")
-    checkout.push(second, "hubtool/x", checkout.tip("hubtool/x"))
-    assert sha(hubs, "hubtool/x") == second
-
-
-def test_a_branch_that_moved_meanwhile_is_not_replaced(checkout: Checkout, hubs: Path) -> None:
-    mine = checkout.commit(checkout.write_tree({FILE: b"a: 2\n"}), "m\n")
-    looked_at = checkout.tip("hubtool/x")
-    assert looked_at is None
-    theirs = commit(hubs, "hubtool/x", {FILE: "a: 9\n"})
-    with pytest.raises(BranchMoved):
-        checkout.push(mine, "hubtool/x", looked_at)
-    tip = checkout.tip("hubtool/x")
-    commit(hubs, "hubtool/x", {FILE: "a: 10\n"})
-    with pytest.raises(BranchMoved):
-        checkout.push(mine, "hubtool/x", tip)
-    assert tip is not None
-    assert tip.sha == theirs
-
-
-def test_the_tip_of_a_branch_has_tree_parents_and_message(checkout: Checkout, hubs: Path) -> None:
-    git(hubs, "branch", "other", "staging")
-    made = commit(hubs, "other", {FILE: "a: 5\n"}, "subject\n\nTrailer: x")
-    tip = checkout.tip("other")
-    assert tip is not None
-    assert (tip.sha, tip.parents) == (made, (checkout.base,))
-    assert tip.tree == git(hubs, "rev-parse", "other^{tree}")
-    assert "Trailer: x" in tip.message.splitlines()
-
-
-def test_a_branch_that_is_not_there_is_named(hubs: Path, tmp_path: Path) -> None:
-    with pytest.raises(HubtoolError, match="no branch 'nowhere'"):
-        Checkout(Remote(hubs.as_uri()), "nowhere", tmp_path / "clone")
 
 
 def test_a_repository_that_is_not_there_is_named(tmp_path: Path) -> None:
