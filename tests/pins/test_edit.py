@@ -46,14 +46,14 @@ def read_cases(name: str) -> list[Case]:
     return cases
 
 
-def chosen(case: Case, data: bytes) -> tuple[Pin, ...]:
-    pins, image = find_pins(data, "a/values.yaml"), ImageReference.parse(case.image)
+def chosen(case: Case, data: bytes, file: str = "a/values.yaml") -> tuple[Pin, ...]:
+    pins, image = find_pins(data, file), ImageReference.parse(case.image)
     choice = choose(pins, image, case.tag, digest=case.digest, from_tag=case.from_tag, all_tags=case.all_tags)
     return choice.moving
 
 
-def move(case: Case, data: bytes) -> bytes:
-    return move_pins(data, chosen(case, data), case.tag, case.digest)
+def move(case: Case, data: bytes, file: str = "a/values.yaml") -> bytes:
+    return move_pins(data, chosen(case, data, file), case.tag, case.digest)
 
 
 VARIATIONS = {
