@@ -264,6 +264,7 @@ def serve(server: GitHubServer) -> Iterator[GitHubServer]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def setup(self) -> None:
             super().setup()
