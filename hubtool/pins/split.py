@@ -93,7 +93,7 @@ class Split:
     def _split_editable(
         self, tag_node: yaml.ScalarNode, digest_node: yaml.Node | None, image: str, path: str
     ) -> Candidate:
-        text = str(tag_node.value)
+        text = text_of(tag_node)
         parts = _SPLIT_TAG.match(text)
         tag, digest = (parts["tag"], parts["digest"]) if parts else (text, None)
         span = value_span(self.source.document, tag_node)
