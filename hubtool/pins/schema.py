@@ -63,7 +63,9 @@ class SchemaSplit(Split):
         for tag_key, name_keys, inner in self._pairs(values, place):
             name_key = next((key for key in name_keys if key in values), None)
             for tag_node, at in _written(node, tag_key):
-                candidate = self._pin({**values, tag_key: tag_node}, tag_key, name_key, inner, f"{path}.{at}")
+                # A digest beside it is the default's.
+                beside = {key: value for key, value in values.items() if key != "digest" or tag_node is values[tag_key]}
+                candidate = self._pin({**beside, tag_key: tag_node}, tag_key, name_key, inner, f"{path}.{at}")
                 if candidate is not None:
                     keys = values.keys() & {tag_key, *name_keys, *BESIDE}
                     why = f"a key beside it stands twice: {', '.join(sorted(doubled))}"
