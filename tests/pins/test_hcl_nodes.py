@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,9 +24,8 @@ def plain(node: yaml.Node) -> Any:
         return {key.value: plain(value) for key, value in node.value}
     if isinstance(node, yaml.SequenceNode):
         return [plain(item) for item in node.value]
-    kind = str(node.tag).rpartition(":")[2]
-    read = {"float": float, "bool": "true".__eq__, "null": lambda _: None}.get(kind, str)
-    return read(node.value)
+    read: dict[str, Callable[[str], Any]] = {"float": float, "bool": "true".__eq__, "null": lambda _: None}
+    return read.get(str(node.tag).rpartition(":")[2], str)(node.value)
 
 
 def tree(text: str) -> Any:
@@ -197,10 +197,8 @@ def test_the_tree_is_what_was_written(attributes: dict[str, Any], block: str, la
 @given(st.text(max_size=60))
 def test_no_text_crashes_the_reader(text: str) -> None:
     for one in (text, f"a = {text}", f'a = "{text}', f"a = [{text}"):
-        try:
+        with contextlib.suppress(Unreadable):
             read_hcl(one)
-        except Unreadable as reason:
-            assert str(reason).startswith("is n")
 
 
 PIECES = st.sampled_from(
@@ -216,13 +214,11 @@ def test_whatever_is_read_stands_where_its_node_says(text: str) -> None:
         (body,) = read_hcl(text)
     except Unreadable:
         return
-    ends = -1
     for node in scalars(body):
         start, end = node.start_mark.index, node.end_mark.index
         assert 0 <= start < end <= len(text)
         if node.style == '"':
             assert (text[start], text[end - 1]) == ('"', '"')
-            ends = max(ends, end)
 
 
 @pytest.mark.parametrize("opening", ["a {\n", "a = [", "a = {b = ", "a = (", 'a = "${', "a = f(", "a = b["])
@@ -256,8 +252,6 @@ def test_a_large_file_takes_seconds_at_most(piece: str) -> None:
     """A tenth of the most that is read, in a tenth of the time."""
     data = ("# image\n" + piece * (MAX_BYTES // 10 // len(piece))).encode()
     started = time.monotonic()
-    try:
+    with contextlib.suppress(Unreadable):
         find_pins(data, "main.tf")
-    except Unreadable as reason:
-        assert "is n" in str(reason)
     assert time.monotonic() - started < 2
