@@ -58,23 +58,21 @@ def set_pins(
         from hubtool.pins.write import write_changes
 
         write_changes(directory, changes)
-    _report(choice, changes, tag, digest, dry_run=dry_run, as_json=as_json)
+    target = ImageReference.parse(choice.image).with_tag(tag, digest)
+    _report(target, changes, pin_digest=pin_digest, dry_run=dry_run, as_json=as_json)
 
 
-def _report(
-    choice: Choice, changes: Sequence[Change], tag: str, digest: str | None, *, dry_run: bool, as_json: bool
-) -> None:
-    pins = [pin for change in changes for pin in change.pins]
+def _report(new: ImageReference, changes: Sequence[Change], *, pin_digest: bool, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        console.result_json([item for change in changes for item in _moved(change, tag, digest)])
+        console.result_json([item for change in changes for item in _moved(change, new, pin_digest)])
     elif changes:
         console.result("".join(change.diff() for change in changes).rstrip("\n"))
-    target = f"{choice.image}:{tag}"
     if not changes:
-        console.say(f"nothing to do, it is at {target}")
+        console.say(f"nothing to do, it is at {new}")
         return
     done = "would move" if dry_run else "moved"
-    console.say(f"{done} {_count(len(pins), 'tag')} in {_count(len(changes), 'file')} to {target}")
+    tags = _count(sum(len(change.pins) for change in changes), "tag")
+    console.say(f"{done} {tags} in {_count(len(changes), 'file')} to {new}")
 
 
 def _tell_left(choice: Choice, found: Scan) -> None:
@@ -87,7 +85,7 @@ def _tell(form: str, things: Iterable[str]) -> None:
     """Warn of each of THINGS, and of more than a person reads by their number."""
     everything = list(things)
     for thing in everything[:MAX_TOLD]:
-        console.warn(form.format(_printable(thing)))
+        console.warn(form.format(console.printable(thing)))
     if len(everything) > MAX_TOLD:
         console.warn(form.format(f"{len(everything) - MAX_TOLD} more"))
 
@@ -99,13 +97,13 @@ def _row(pin: Pin) -> tuple[str, ...]:
     tag = f":{pin.tag}" if pin.tag else ""
     digest = f"@{pin.digest[:SHORT_DIGEST]}…" if pin.digest else ""
     cells = (f"{pin.file}:{pin.line}", f"{pin.image}{tag}{digest}", pin.path, pin.why or "")
-    return tuple(map(_printable, cells))
+    return tuple(map(console.printable, cells))
 
 
-def _moved(change: Change, tag: str, digest: str | None) -> Iterator[dict[str, str | int]]:
+def _moved(change: Change, to: ImageReference, pin_digest: bool) -> Iterator[dict[str, str | int]]:
     for pin in change.pins:
         old = f"{pin.tag}@{pin.digest}" if pin.digest else pin.tag
-        new = f"{tag}@{digest}" if pin.digest else tag
+        new = f"{to.tag}@{to.digest}" if pin.digest or pin_digest else to.tag
         yield {"file": pin.file, "line": pin.line, "path": pin.path, "old": old, "new": new}
     if change.note:
         path, old, _, new = change.note.split()
@@ -118,11 +116,6 @@ def _line_of(change: Change) -> int:
     changed = [number for number, (before, after) in pairs if before != after]
     pinned = {pin.line for pin in change.pins}
     return next((number for number in changed if number not in pinned), changed[0])
-
-
-def _printable(text: str) -> str:
-    """TEXT without what would move a terminal's cursor or can't be encoded: names of files may hold anything."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _count(number: int, noun: str) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from hubtool.console import printable
 from hubtool.pins import Pin, Skipped, Unreadable
 from hubtool.pins.candidates import Name
 from hubtool.pins.edit import move_pins
@@ -41,7 +42,8 @@ class Change:
     def diff(self) -> str:
         """As a unified diff, line ends shown as they are."""
         old, new = (_lines(data.decode("utf-8")) for data in (self.before, self.after))
-        lines = difflib.unified_diff(old, new, f"a/{self.file}", f"b/{self.file}")
+        file = printable(self.file)
+        lines = difflib.unified_diff(old, new, f"a/{file}", f"b/{file}")
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 

@@ -84,6 +84,7 @@ def test_a_hub_is_its_folder_and_no_other_in_the_order_of_hubploy() -> None:
     assert hub_files(FILES, "data8") == [
         "deployments/data8/hubploy.yaml",
         "deployments/data8/config/common.yaml",
+        "deployments/data8/config/beta.yaml",
         "deployments/data8/config/prod.yml",
         "deployments/data8/config/staging.yaml",
         "deployments/data8/secrets/prod.yaml",
