@@ -18,15 +18,16 @@ from hubtool.reference import ImageReference
 
 # Blocks of helm_release that set a chart's value: name = "singleuser.image.tag", value = "…".
 _SETS = ("set", "set_sensitive")
-# There, an image is a virtual machine's.
-_MACHINE = re.compile(
+# An image without a tag is something else below these: a virtual machine's, or the name of a choice.
+_ELSE = re.compile(
     r"initialize_params|boot_disk|google_compute|openstack|hcloud|digitalocean|proxmox|incus|lxd|libvirt"
+    r"|coder_workspace_preset"
 )
 
 
 def names_image(place: Place, reference: ImageReference) -> bool:
     """Whether a text at PLACE that reads as REFERENCE is meant as an image: any that has a "/" and a tag is."""
-    if not (reference.tag or reference.digest) and any(map(_MACHINE.search, place.keys)):
+    if not (reference.tag or reference.digest) and any(map(_ELSE.search, place.keys)):
         return False
     if shapes.names_image(place, reference):
         return True
