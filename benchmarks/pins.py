@@ -27,7 +27,7 @@ from pathlib import Path
 HUBTOOL = [sys.executable, "-m", "hubtool"]
 HOST = "us-central1-docker.pkg.dev/example-hubs/user-images"
 # A fifth of the pins name the first, as in deployment repositories with one image that most hubs share.
-IMAGES = ("base-user-image", "base-user-image", "python-user-image", "r-user-image", "geo-user-image", "ml-user-image",
+IMAGES = ("base-user-image", "python-user-image", "r-user-image", "geo-user-image", "ml-user-image",
           "bio-user-image", "data100-user-image", "rstudio-user-image", "julia-user-image")  # fmt: skip
 IMAGE, OLD, NEW = "example-hubs/user-images/base-user-image", "3b73cd8f0bbe", "aaaabbbbcccc"
 EVERY = 50
