@@ -67,6 +67,8 @@ class _Lines:
 
 def find_link_pins(text: str, file: str) -> list[Pin]:
     """The pins of TEXT (line ends as they are)."""
+    if "/launcher/" not in text:
+        return []
     lines = _Lines(file, [match.end() for match in re.finditer("\n", text)])
     return [pin for start, end in _queries(text) for pin in _pins(list(_parameters(text, start, end)), lines)]
 
@@ -112,17 +114,23 @@ def _parameters(text: str, start: int, end: int) -> Iterator[_Parameter]:
 
 def _pins(parameters: Sequence[_Parameter], lines: _Lines) -> Iterator[Pin]:
     """The pins of one link's PARAMETERS."""
+    images: dict[str, dict[str, _Parameter]] = {}
+    doubled = set()
+    for one in parameters:
+        beside = images.setdefault(one.stem, {})
+        if one.last in beside:
+            doubled.add(one.stem)
+        beside[one.last or ""] = one
     for one in parameters:
         if one.last in _WHOLE:
             yield from _inline(one, lines)
         elif one.last == "tag":
-            beside = [other for other in parameters if other.stem == one.stem and other.last not in _WHOLE]
-            yield from _split(one, beside, lines)
+            yield from _split(one, images[one.stem], one.stem in doubled, lines)
 
 
 def _inline(one: _Parameter, lines: _Lines) -> Iterator[Pin]:
     reference = shapes.parse(one.text)
-    if reference is None:
+    if reference is None or not (reference.tag or "/" in reference.name):
         return
     start = len(reference.name) + 1 if reference.tag else 0
     why = "is pinned by digest alone" if reference.digest else "has no tag"
@@ -131,8 +139,7 @@ def _inline(one: _Parameter, lines: _Lines) -> Iterator[Pin]:
     yield lines.pin(one, reference, start, None if reference.tag else why, digest_span)
 
 
-def _split(one: _Parameter, beside: Sequence[_Parameter], lines: _Lines) -> Iterator[Pin]:
-    values = {other.last: other for other in beside}
+def _split(one: _Parameter, values: dict[str, _Parameter], is_doubled: bool, lines: _Lines) -> Iterator[Pin]:
     name, registry, digest = (
         next((values[key].text for key in keys if key in values), "")
         for keys in (("repository", "name"), ("registry",), ("digest",))
@@ -145,7 +152,7 @@ def _split(one: _Parameter, beside: Sequence[_Parameter], lines: _Lines) -> Iter
         why = "no image is named beside it"
     elif image.tag or image.digest:
         why = "its image holds a tag too; which one counts?"
-    elif len(values) < len(beside):
+    elif is_doubled:
         why = "a key beside it stands twice"
     elif not is_tag(one.text):
         why = "is not a tag"
