@@ -23,6 +23,8 @@ from hubtool.forges.objects import blob_id, tree_id
 
 # Beyond this, one fetch by git is less than a request a file.
 MOST_BLOBS = 60
+# GitHub gives no blob of more than 100 MB.
+LARGE = 50_000_000
 NOTHING = "0" * 40
 UPDATE_REFS = "mutation ($input: UpdateRefsInput!) { updateRefs(input: $input) { clientMutationId } }"
 
@@ -63,7 +65,7 @@ class GitHubBranch:
     def read(self, files: Sequence[File]) -> Iterator[tuple[str, bytes]]:
         """As Branch.read: a request a file, a few at once; by git where that is less."""
         wanted = {file.blob: file for file in files if file.blob not in self._blobs}
-        if len(self._blobs) + len(wanted) > MOST_BLOBS:
+        if len(self._blobs) + len(wanted) > MOST_BLOBS or self._large & wanted.keys():
             yield from self._clone.read(files)
             return
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -135,6 +137,7 @@ class GitHubBranch:
     def _list(self, tree: str) -> dict[str, tuple[str, str]]:
         """Mode and id of each file, link and submodule."""
         listed = self._get(f"git/trees/{tree}?recursive=1")
+        self._large = {one["sha"] for one in listed["tree"] if one.get("size", 0) > LARGE}
         leaves = {one["path"]: (one["mode"], one["sha"]) for one in listed["tree"] if one["type"] != "tree"}
         try:
             exact = not listed["truncated"] and tree_id(leaves) == tree

@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from hubtool.errors import HubtoolError
 from hubtool.forges.checkout import Checkout
-from tests.forges.conftest import NAME, PROPOSAL, forge_at
+from tests.forges.conftest import FILE, NAME, PROPOSAL, forge_at
 from tests.forges.github_server import ALL, App, GitHubServer
+from tests.forges.repositories import sha
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,15 @@ def test_an_app_opens_requests_with_its_installations_token(
     Checkout(forge.remote(), "staging", tmp_path / "clone")
     assert [token[:4] for token in github.tokens] == ["ghs_"]
     assert next(iter(github.tokens.values())) == {"contents": "write", "pull_requests": "write", "metadata": "read"}
+
+
+def test_an_app_pushes_without_a_clone(app: App, github: GitHubServer, hubs: Path) -> None:
+    with forge_at(github.api).open_branch("staging") as branch:
+        made = branch.commit(branch.write_tree({FILE: b"a: 1\n"}), "m\n")
+        branch.push(made, PROPOSAL.head, None)
+    assert sha(hubs, PROPOSAL.head) == made
+    assert [token[:4] for token in github.tokens] == ["ghs_"]
+    assert github.git_seen == []
 
 
 def test_an_apps_key_may_stand_in_a_file(

@@ -89,6 +89,14 @@ def test_many_files_are_read_by_git(opened: Open, github: GitHubServer, hubs: Pa
     assert sum("/git/blobs/" in path for _, path in github.seen) == 40
 
 
+def test_a_file_that_is_more_than_github_gives_is_read_by_git(opened: Open, github: GitHubServer, hubs: Path) -> None:
+    commit(hubs, "staging", {"large.yaml": bytes(50_000_001)})
+    branch = opened()
+    read = dict(branch.read([file for file in branch.files() if file.path == "large.yaml"]))
+    assert read == {"large.yaml": bytes(50_000_001)}
+    assert not any("/git/blobs/" in path for _, path in github.seen)
+
+
 def test_that_many_files_are_read_as_they_were_when_it_was_opened(opened: Open, hubs: Path) -> None:
     many = {f"deployments/h{number}/a.yaml": f"a: {number}\n".encode() for number in range(70)}
     commit(hubs, "staging", many)
