@@ -10,6 +10,7 @@ from hubtool import console
 from hubtool.errors import HubtoolError
 from hubtool.pins import Pin, shapes
 from hubtool.pins.choose import Choice, choose
+from hubtool.pins.hubs import Hubs
 from hubtool.pins.scan import Change, Scan
 from hubtool.pins.tree import Tree
 from hubtool.reference import ImageReference, is_tag
@@ -54,6 +55,8 @@ def set_pins(
     choice = choose(found.pins, wanted, tag, digest=digest, **rules)
     changes = tree.move(found, choice.moving, tag, digest, pin_digest=pin_digest)
     _tell_left(choice, found)
+    if hub is not None:
+        _tell_others(tree.hubs(hub), hub, changes)
     if changes and not dry_run:
         from hubtool.pins.write import write_changes
 
@@ -70,15 +73,23 @@ def _report(new: ImageReference, changes: Sequence[Change], *, pin_digest: bool,
     if not changes:
         console.say(f"nothing to do, it is at {new}")
         return
-    done = "would move" if dry_run else "moved"
     tags = _count(sum(len(change.pins) for change in changes), "tag")
-    console.say(f"{done} {tags} in {_count(len(changes), 'file')} to {new}")
+    done = f"{'would move' if dry_run else 'moved'} {tags} in {_count(len(changes), 'file')} to {new}"
+    console.say(done)
+    console.github_output({"files": "\n".join(change.file for change in changes)})
+    console.github_summary(f"### hubtool pins set\n\n{done}")
 
 
 def _tell_left(choice: Choice, found: Scan) -> None:
     name = ImageReference.parse(choice.image).repository
     _tell("left as it is: {}", (f"{pin}{f' ({pin.why})' if pin.why else ''}" for pin in choice.left))
     _tell("not read, but it speaks of the image: {}", (f"{one.file} {one.why}" for one in found.unread(name)))
+
+
+def _tell_others(hubs: Hubs, hub: str, changes: Sequence[Change]) -> None:
+    others = [name for name in hubs.touched(change.file for change in changes) if name != hubs.name_of(hub)]
+    if others:
+        console.warn(f"{hub} shares what changes with {', '.join(others)}")
 
 
 def _tell(form: str, things: Iterable[str]) -> None:

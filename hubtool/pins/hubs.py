@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from hubtool.console import printable
 from hubtool.errors import HubtoolError, Where
 from hubtool.pins.clusters import CLUSTER_FILE, cluster_of, inside, read_cluster
 from hubtool.pins.kinds import kind_of
@@ -188,4 +189,4 @@ def _is_below(file: str, place: str) -> bool:
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
-    return ", ".join(names[:MAX_LISTED]) + more
+    return ", ".join(map(printable, names[:MAX_LISTED])) + more

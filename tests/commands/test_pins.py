@@ -257,6 +257,26 @@ def test_the_changes_are_told_as_json(root: Path, capsys: pytest.CaptureFixture[
     assert (root / "deployments/b/hubploy.yaml").read_text().endswith(f"{HUB}:new@{OTHER_DIGEST}\n")
 
 
+def test_who_shares_a_file_that_changes_is_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster = "hubs:\n" + "".join(f"- {{name: {hub}, helm_chart_values_files: [v.yaml]}}\n" for hub in "xyz")
+    (root / "config/clusters/c").mkdir(parents=True)
+    (root / "config/clusters/c/cluster.yaml").write_text(cluster)
+    (root / "config/clusters/c/v.yaml").write_text(FILES[COMMON])
+    set_to(root, "new", hub="y")
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: y shares what changes with c/x, c/z",
+        f"moved 1 tag in 1 file to {HUB}:new",
+    ]
+
+
+def test_github_actions_is_told_which_files_changed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_OUTPUT", str(root / "output"))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(root / "summary"))
+    set_to(root, "new", hub="a", all_tags=True)
+    assert f"\n{COMMON}\n{PROD}\n" in (root / "output").read_text()
+    assert f"moved 2 tags in 2 files to {HUB}:new" in (root / "summary").read_text()
+
+
 def test_a_digest_that_is_not_known_stops_all(root: Path) -> None:
     with pytest.raises(HubtoolError, match="the digest of 'new' is not known"):
         set_to(root, "new", from_tag="old")
