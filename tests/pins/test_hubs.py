@@ -3,6 +3,9 @@ from __future__ import annotations
 from textwrap import dedent
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hubtool.errors import HubtoolError
 from hubtool.pins.hubs import Hubs, cluster_files, find_hubs, hub_files
@@ -263,6 +266,25 @@ def test_two_clusters_of_one_name_are_told_of() -> None:
     data = CLUSTERS[f"{Y}/cluster.yaml"]
     with pytest.raises(HubtoolError, match="the hub 'y/staging' is in another"):
         find_hubs([], {"a/y/cluster.yaml": data, "b/y/cluster.yaml": data})
+
+
+LEAVES = st.sampled_from(["a.yaml", "common.values.yaml", "../shared.values.yaml", "../../x", "/etc", "", "s", 1, None])
+KEYS = st.sampled_from(["hubs", "name", "helm_chart_values_files"])
+HUBS = st.fixed_dictionaries({"name": LEAVES, "helm_chart_values_files": st.lists(LEAVES, max_size=4) | LEAVES})
+ANYTHING = st.recursive(LEAVES | HUBS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner))
+CLUSTER = st.fixed_dictionaries({"hubs": st.lists(HUBS, max_size=3) | ANYTHING}) | ANYTHING
+
+
+@given(CLUSTER.map(lambda data: str(yaml.safe_dump(data)).encode()) | st.binary(max_size=50))
+def test_whatever_stands_in_a_cluster_gives_hubs_of_known_files_or_one_error(data: bytes) -> None:
+    try:
+        hubs = find_hubs(INFRASTRUCTURE, {f"{X}/cluster.yaml": data})
+    except HubtoolError as error:
+        told = str(error)
+    else:
+        told = f"{X}/cluster.yaml"
+        assert all(set(files) <= set(INFRASTRUCTURE) for files in hubs.by_hub.values())
+    assert told.startswith(f"{X}/cluster.yaml")
 
 
 @needs_corpus
