@@ -81,6 +81,7 @@ class GitHubServer:
         self.mangle: Callable[[str], str] = str
         self.spoilt = False
         self.received = self.sent = 0
+        self.busy = self.most_busy = 0
         self.url = ""
         self.lock, self.counting = threading.Lock(), threading.Lock()
 
@@ -271,6 +272,14 @@ def serve(server: GitHubServer) -> Iterator[GitHubServer]:
             self.rfile, self.wfile = _counted(self.rfile, server), _counted(self.wfile, server)
 
         def handle_any(self) -> None:
+            with server.counting:
+                server.busy += 1
+                server.most_busy = max(server.most_busy, server.busy)
+            self.handle_one()
+            with server.counting:
+                server.busy -= 1
+
+        def handle_one(self) -> None:
             url = urlsplit(self.path)
             if not url.path.startswith((PREFIX, GRAPHQL)):
                 server.git_seen.append((self.command, url.path))

@@ -89,6 +89,13 @@ def test_many_files_are_read_by_git(opened: Open, github: GitHubServer, hubs: Pa
     assert sum("/git/blobs/" in path for _, path in github.seen) == 40
 
 
+def test_files_are_read_a_few_at_once(opened: Open, github: GitHubServer, hubs: Path) -> None:
+    commit(hubs, "staging", {f"deployments/h{number}/a.yaml": f"a: {number}\n" for number in range(50)})
+    branch = opened()
+    assert len(dict(branch.read(branch.files()))) == 52
+    assert 1 < github.most_busy <= 4
+
+
 def test_a_file_that_is_more_than_github_gives_is_read_by_git(opened: Open, github: GitHubServer, hubs: Path) -> None:
     commit(hubs, "staging", {"large.yaml": bytes(50_000_001)})
     branch = opened()
