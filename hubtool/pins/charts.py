@@ -35,8 +35,10 @@ def with_versions(
     moved = {change.file for change in everything.values() if any(pin.form == "app-version" for pin in change.pins)}
     for chart in sorted({chart for file in everything if (chart := chart_of(file, known))}):
         if wants_version(chart, known, policy, chart in moved):
-            data = read(chart) if chart not in everything else everything[chart].before
-            everything[chart] = _raised(everything.get(chart, Change(chart, data, data, ())))
+            if chart not in everything:
+                data = read(chart)
+                everything[chart] = Change(chart, data, data, ())
+            everything[chart] = _raised(everything[chart])
     return [everything[file] for file in sorted(everything)]
 
 

@@ -103,6 +103,7 @@ def test_what_pythons_own_reader_refuses_is_refused_and_nothing_else(text: str) 
         ('"a\nb"', "expected a string that ends"),
         ('"\\x"', "expected a string that ends"),
         ('"a', "expected a string that ends"),
+        ('"\x1f"', "expected a string that ends"),
         ("NaN", "expected a value (line 1)"),
         ("[-Infinity]", "expected a value (line 1)"),
         ("01", "expected nothing more (line 1)"),

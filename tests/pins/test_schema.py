@@ -55,7 +55,7 @@ def _shown(pin: Pin) -> tuple[str, str, str, str]:
         ({"pullPolicy": {"default": "Always", "enum": ["Always"]}}, []),
         ({"image": {"pattern": "^r/i:T$", "type": "string", "hidden": {"path": "image/custom/enabled"}}}, []),
         ({"images": {"items": {"default": "r/i:T"}}}, [("/images.items.default", "r/i:T", "inline", "")]),
-        ({"image": {"anyOf": [{"const": "r/i:T"}]}}, [("/image.anyOf[0].const", "r/i:T", "inline", "")]),
+        ({"image": {"anyOf": [{"const": "a:T"}]}}, [("/image.anyOf[0].const", "a:T", "inline", "")]),
         ({"image": {"default": {"repository": "r/i", "tag": "T"}}}, [("/image.default.tag", "r/i:T", "split", "")]),
         ({"containers": {"default": [{"image": "r/i:T"}]}}, [("/containers.default[0].image", "r/i:T", "inline", "")]),
         ({"a": {"$ref": "r/i:T"}, "b": {"default": "r/i:T"}}, []),
