@@ -36,7 +36,7 @@ def names_image(place: Place, reference: ImageReference) -> bool:
     if "/" in reference.name:
         return not (reference.registry or place.is_address or reference.tag in shapes.NO_TAGS)
     owner = Place(place.keys[:-1])
-    is_value = place.key in ("default", "value", "name") or owner.key == "option"
+    is_value = place.key in ("default", "value", "name")
     return Place((place.key,)).is_near_image or (is_value and owner.is_near_image)
 
 

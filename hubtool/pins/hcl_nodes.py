@@ -308,7 +308,6 @@ class _Reader:
         self._deeper()
         at = self._text_end()
         while self.text[at : at + 1] != '"':
-            is_alone = is_alone and not inner
             self.end = at + (3 if self.text.startswith("~", at + 2) else 2)
             self._advance()
             inner.append(self._expression("}", "~"))

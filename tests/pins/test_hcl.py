@@ -41,6 +41,7 @@ def test_exactly_the_tags_bytes_change(case: Case, variation: str, file: str) ->
         ('a "b" {\n c {\n }\n c {\n  d = "r/i:T"\n }\n}', "r/i", "T", "a.b.c[1].d", "inline"),
         ('variable "image" { default = "i:T" }', "i", "T", "variable.image.default", "inline"),
         ('data "p" "image" {\n option {\n  value = "i:T"\n }\n}', "i", "T", "data.p.image.option.value", "inline"),
+        ('option {\n name = "Help"\n value = "r/i:T"\n}', "r/i", "T", "option.value", "inline"),
         ('resource "docker_image" "m" { name = "i:T" }', "i", "T", "resource.docker_image.m.name", "inline"),
         ('set {\n name = "hub.image"\n value = "i:T"\n}', "i", "T", "set.value", "inline"),
         ('env {\n name = "MY_IMAGE"\n value = "i:T"\n}', "i", "T", "env.value", "inline"),

@@ -119,6 +119,8 @@ def test_a_value_is_read(expression: str, expected: object) -> None:
         ('"${coalesce(var.x, "o/i:t")}"', ["o/i:t"]),
         ('"${~ coalesce(var.x, "o/i:t") ~}"', ["o/i:t"]),
         ('"x-${coalesce(var.x, "o/i:t")}"', 'x-${coalesce(var.x, "o/i:t")}'),
+        ('"${f("o/i:t")}-x"', '${f("o/i:t")}-x'),
+        ('"${f("o/i:t")}${x}"', '${f("o/i:t")}${x}'),
         ('"${a["}"]}${b["\\""]}"', '${a["}"]}${b["\\""]}'),
         ('"%{ if x ~}o/i:t%{ else }o/i:u%{ endif }"', "%{ if x ~}o/i:t%{ else }o/i:u%{ endif }"),
         ('"${"${"o/i:t"}"}"', "o/i:t"),
@@ -232,6 +234,11 @@ def test_deep_nesting_is_refused(opening: str) -> None:
 def test_nesting_up_to_the_bound_is_read(opening: str, closing: str) -> None:
     levels = MAX_DEPTH - 1
     read_hcl(f'a = {opening * levels}"o/i:t"{closing * levels}\n')
+
+
+@pytest.mark.parametrize("piece", ["a {\n}\n", 'a "b" "c" {\n}\n', "a = [[{ b = (c) }]]\n", 'a = "${f("${b}")}"\n'])
+def test_what_stands_side_by_side_is_not_deep(piece: str) -> None:
+    read_hcl(piece * MAX_DEPTH)
 
 
 @pytest.mark.parametrize(

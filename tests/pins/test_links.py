@@ -46,6 +46,11 @@ def test_a_pin_says_the_key_the_line_and_that_it_is_a_link() -> None:
     }
 
 
+def test_a_registry_beside_the_name_belongs_to_the_image() -> None:
+    (pin,) = pins_in(URL + "image.tag=T&image.registry=quay.io&image.repository=r%2Fi")
+    assert (pin.image, pin.tag, pin.editable) == ("quay.io/r/i", "T", True)
+
+
 @pytest.mark.parametrize(
     ("query", "why"),
     [
