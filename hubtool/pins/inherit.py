@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from hubtool.pins import Pin
 from hubtool.pins.candidates import Name
+from hubtool.pins.schema import values_path
 from hubtool.pins.split import NO_NAME
 
 
@@ -23,7 +24,7 @@ def inherit(pins: Iterable[Pin], names: Iterable[Name] = ()) -> list[Pin]:
     images: dict[str, set[str]] = {}
     for path, image in named:
         images.setdefault(path, set()).add(image)
-    return [_filled(pin, images.get(pin.path, set())) for pin in everything]
+    return [_filled(pin, images.get(pin.path) or images.get(values_path(pin.path), set())) for pin in everything]
 
 
 def _filled(pin: Pin, images: set[str]) -> Pin:

@@ -7,6 +7,7 @@ tag: where the default moves, the items at the same tag do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,9 @@ _SCHEMAS = frozenset(
 )
 _ONE = ("default", "const", "example")
 _LISTS = ("enum", "listEnum", "examples")
+_PATH = re.compile(
+    rf"properties\.(?P<names>[^.\[]+(?:\.properties\.[^.\[]+)*)\.(?:{'|'.join(_ONE)}|(?:{'|'.join(_LISTS)})\[[0-9]+\])"
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,12 @@ def root_place(document: yaml.Node, file: str) -> Place:
     """Where a document stands by itself: it is a schema by its file's name, or by what it says it is."""
     name = file.rsplit("/", 1)[-1]
     return SchemaPlace(()) if ".schema." in name or _says_so(document) else Place(())
+
+
+def values_path(path: str) -> str:
+    """The path in values.yaml of what stands at PATH in its schema; PATH itself where that is not so simple."""
+    found = _PATH.fullmatch(path)
+    return found["names"].replace(".properties.", ".") if found else path
 
 
 @dataclass(frozen=True)

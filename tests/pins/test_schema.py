@@ -13,7 +13,9 @@ from hubtool.pins.charts import with_versions
 from hubtool.pins.choose import choose
 from hubtool.pins.edit import move_pins
 from hubtool.pins.find import find_pins
+from hubtool.pins.inherit import inherit
 from hubtool.pins.scan import move, scan
+from hubtool.pins.schema import values_path
 from hubtool.reference import ImageReference
 from tests.pins.corpus import CORPUS, needs_corpus
 
@@ -150,6 +152,31 @@ def test_the_default_and_the_lists_item_at_its_tag_move_and_the_others_stay() ->
     assert len(choice.moving) == 4
     after = data.replace(b'r/i:T"', b'r/i:U"').replace(b'"T"', b'"U"')
     assert move_pins(data, choice.moving, "U") == after
+
+
+def test_a_tag_without_a_name_in_the_schema_is_of_the_image_that_the_values_name() -> None:
+    tag = {"image": {"properties": {"tag": {"default": "T", "enum": ["T", "S"]}}}}
+    data = schema({"a": {"properties": tag}, "b": {"properties": tag}})
+    values = b"a:\n  image: {repository: r/i, tag: T}\n"
+    pins = inherit([*find_pins(values, "charts/c/values.yaml"), *find_pins(data, FILE)])
+    assert [(pin.image, pin.tag, pin.editable) for pin in pins if pin.file == FILE] == [
+        ("r/i", "T", True), ("r/i", "T", True), ("r/i", "S", True), ("", "T", False), ("", "T", False), ("", "S", False)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "values"),
+    [
+        ("properties.image.properties.tag.default", "image.tag"),
+        ("properties.a.properties.image.properties.tag.listEnum[12]", "a.image.tag"),
+        ("properties.properties.properties.tag.enum[0]", "properties.tag"),
+        ("properties.image.properties.tag.title", None),
+        ("properties.images.items.properties.tag.default", None),
+        ("image.tag", None),
+    ],
+)
+def test_what_a_place_in_a_schema_is_in_the_values(path: str, values: str | None) -> None:
+    assert values_path(path) == (values or path)
 
 
 def onyxia() -> list[tuple[str, bytes]]:
