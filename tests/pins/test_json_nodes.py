@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubtool.pins import MAX_DEPTH, Unreadable
+from hubtool.pins.choose import of_image
 from hubtool.pins.edit import move_pins
 from hubtool.pins.find import find_pins
 from hubtool.pins.json_nodes import read_json
+from hubtool.reference import ImageReference
 
 SPACES = st.sampled_from(["", " ", "\n", "\r\n", "\t", " \r "])
 # Half a surrogate pair is no text that anything could print.
@@ -184,3 +186,35 @@ def test_what_can_not_be_edited_in_json_is_listed_with_the_reason(text: str, why
 def test_an_encrypted_json_file_is_skipped() -> None:
     with pytest.raises(Unreadable, match="SOPS"):
         find_pins(b'{"image": "ENC[AES256_GCM]", "sops": {"mac": "x"}}', "f.json")
+
+
+PINS = st.sampled_from(
+    [
+        {"image": "r/i:T"},
+        {"image": {"tag": "T", "name": "r/i"}},
+        {"images": ["r/i:T", "r/j:T"]},
+        {"x": [{"image": "r/i:T"}]},
+    ]
+)
+TAGS = st.from_regex(r"\A[A-Za-z0-9_][A-Za-z0-9._-]{0,14}\Z")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(VALUES | PINS, max_size=6), PINS, st.sampled_from([None, 2, "\t"]), st.booleans(), TAGS)
+def test_for_any_json_only_the_tags_differ_and_back_again_restores_every_byte(
+    values: list[object], pin: object, indent: int | str | None, ascii_only: bool, tag: str
+) -> None:
+    data = json.dumps([*values, pin], indent=indent, ensure_ascii=ascii_only).encode()
+    pins = of_image(find_pins(data, "f.json"), ImageReference.parse("r/i"))
+    after = move_pins(data, pins, tag)
+    assert after.count(b"r/i:" + tag.encode() + b'"') + after.count(b'"tag": "' + tag.encode() + b'"') == len(pins)
+    wanted = json.dumps([*(_moved(value, tag) for value in values), _moved(pin, tag)])
+    assert json.loads(after) == json.loads(wanted)
+    there = of_image(find_pins(after, "f.json"), ImageReference.parse("r/i"))
+    assert move_pins(after, there, "T") == data
+
+
+def _moved(value: object, tag: str) -> object:
+    """What PINS holds, at TAG; everything else as it is."""
+    text = json.dumps(value)
+    return json.loads(text.replace("r/i:T", f"r/i:{tag}").replace('"tag": "T"', f'"tag": "{tag}"'))
