@@ -11,6 +11,7 @@ import yaml
 from hubtool.pins import Pin, Span, Template, Unreadable, hcl, shapes
 from hubtool.pins.candidates import Candidate, Name, Source, settle, why_odd
 from hubtool.pins.hcl import HclSplit
+from hubtool.pins.hints import may_hold_pins
 from hubtool.pins.kinds import kind_of
 from hubtool.pins.lines import find_line_pins
 from hubtool.pins.links import find_link_pins
@@ -18,13 +19,13 @@ from hubtool.pins.merges import MERGE, merge_sources
 from hubtool.pins.scalars import STR, value_span
 from hubtool.pins.schema import SchemaPlace, SchemaSplit, root_place
 from hubtool.pins.shapes import Place
+from hubtool.pins.split import DOUBLED
 from hubtool.pins.text import Document, decode, no_collecting, read
 from hubtool.reference import ImageReference
 
-# A file without one of these holds no pin; most files need no parsing.
-_HINT = re.compile(rb"(?i)image|tag|[a-z0-9]/[a-z0-9._/-]+[:@]")
-# No text that these bytes stand in is UTF-8: read() says so.
-_NOT_UTF8 = (b"\0", b"\xff\xfe", b"\xfe\xff")
+# Aliases and merges can make much of little; no file that people keep comes near.
+MAX_PATH = 2000
+MAX_MERGES = 1000
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def find_pins(data: bytes, file: str) -> list[Pin]:
 @no_collecting()
 def find(data: bytes, file: str) -> Found:
     """The pins of one file, and its names; raises Unreadable with the reason for a file to skip."""
-    if not _HINT.search(data) and not any(mark in data for mark in _NOT_UTF8):
+    if not may_hold_pins(data, kind_of(file)):
         return Found([])
     if is_helm_template(file) and b"{{" in data:
         raise Unreadable("is a Helm template")
@@ -60,8 +61,19 @@ def find(data: bytes, file: str) -> Found:
         raise Unreadable("is encrypted by SOPS")
     walk = _Walk(document, file)
     pins = settle(list(walk.candidates()), walk.merged)
+    if document.masked:
+        pins = _by_branches(pins, find_line_pins(document.text, file))
     ordered = sorted(pins, key=lambda pin: (pin.line, pin.tag_span or Span(0, 0), pin.path))
     return Found(ordered, tuple(dict.fromkeys(walk.names)))
+
+
+def _by_branches(pins: list[Pin], lines: list[Pin]) -> list[Pin]:
+    """PINS of a template, where names and tags that stand twice, once in each branch, are those that LINES tell
+    apart."""
+    doubled = {re.sub(r"\[[0-9]+\]", "", pin.path) for pin in pins if (pin.why or "").startswith(DOUBLED)}
+    apart = [pin for pin in lines if pin.path in doubled]
+    known = {pin.path for pin in apart}
+    return [pin for pin in pins if re.sub(r"\[[0-9]+\]", "", pin.path) not in known] + apart
 
 
 def is_helm_template(file: str) -> bool:
@@ -73,6 +85,9 @@ def _is_sops(node: yaml.Node) -> bool:
         isinstance(key, yaml.ScalarNode) and key.value == "sops" and isinstance(value, yaml.MappingNode)
         for key, value in node.value
     )
+
+
+_Step = tuple[yaml.Node, Place, str]
 
 
 class _Walk:
@@ -87,38 +102,49 @@ class _Walk:
         self.is_prose = hcl.is_prose if self.is_hcl else shapes.is_prose
         self.merged: set[int] = set()
         self.names: list[Name] = []
-        self._seen: set[tuple[int, bool, bool, bool, bool]] = set()
+        self.merges = 0
+        self._seen: set[tuple[int | bool, ...]] = set()
 
     def candidates(self) -> Iterator[Candidate]:
-        pending = [(node, root_place(node, self.source.file), "") for node in reversed(self.document.nodes)]
-        while pending:
-            node, place, path = pending.pop()
+        file = self.source.file
+        levels: list[Iterator[_Step]] = [iter([(node, root_place(node, file), "") for node in self.document.nodes])]
+        while levels:
+            step = next(levels[-1], None)
+            if step is None:
+                levels.pop()
+                continue
+            node, place, path = step
             if isinstance(node, yaml.ScalarNode):
                 yield from self._scalar(node, place, path)
-                continue
-            state = (id(node), place.is_near_image, place.is_below_image, place.is_image, place.is_item)
-            if state in self._seen:
-                continue
-            self._seen.add(state)
-            if isinstance(node, yaml.MappingNode):
-                taken = list(self.split.candidates(node, place, path))
-                yield from taken
-                self.names += self.split.name_alone(node, place, path)
-                keys = frozenset(key for candidate in taken for key in candidate.keys)
-                pending += reversed(list(self._children(node, place, path, keys)))
-            elif isinstance(node, yaml.SequenceNode):
-                inner = place.item()
-                pending += reversed([(item, inner, f"{path}[{i}]") for i, item in enumerate(node.value)])
+            elif self._is_new(node, place):
+                if len(path) > MAX_PATH:
+                    raise Unreadable(f"has keys that make a path of more than {MAX_PATH:,} characters")
+                if isinstance(node, yaml.MappingNode):
+                    taken = list(self.split.candidates(node, place, path))
+                    yield from taken
+                    self.names += self.split.name_alone(node, place, path)
+                    keys = frozenset(key for candidate in taken for key in candidate.keys)
+                    levels.append(self._children(node, place, path, keys))
+                else:
+                    levels.append(_items(node, place, path))
 
-    def _children(
-        self, node: yaml.MappingNode, place: Place, path: str, taken: frozenset[str]
-    ) -> Iterator[tuple[yaml.Node, Place, str]]:
+    def _is_new(self, node: yaml.Node, place: Place) -> bool:
+        flags = (place.is_near_image, place.is_below_image, place.is_image, place.is_item, place.is_address)
+        state = (id(node), *flags)
+        is_new = state not in self._seen
+        self._seen.add(state)
+        return is_new
+
+    def _children(self, node: yaml.MappingNode, place: Place, path: str, taken: frozenset[str]) -> Iterator[_Step]:
         name = "" if place.key == "option" else _name_of_value(node)
         for key_node, value in node.value:
             key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
             if self.is_hcl and ":" in key:
                 yield key_node, place, f"{path}.{key}"
             if key == MERGE:
+                self.merges += 1
+                if self.merges > MAX_MERGES:
+                    raise Unreadable(f"merges more than {MAX_MERGES:,} times")
                 for source in merge_sources(value):
                     self.merged.add(id(source))
                     yield source, place, path
@@ -129,6 +155,8 @@ class _Walk:
     def _scalar(self, node: yaml.ScalarNode, place: Place, path: str) -> Iterator[Candidate]:
         text = str(node.value)
         if not text or (node.tag != STR and not str(node.tag).startswith("!")):
+            return
+        if ":" not in text and "@" not in text and not shapes.may_have_no_tag(place):
             return
         before = shapes.before_reference(place, text)
         reference = shapes.parse(text[before:])
@@ -155,6 +183,11 @@ class _Walk:
             path, reference.name, reference.tag, reference.digest, "inline", None, tag_span, digest_span
         )
         return Candidate(pin, id(node))
+
+
+def _items(node: yaml.Node, place: Place, path: str) -> Iterator[_Step]:
+    inner = place.item()
+    return ((item, inner, f"{path}[{i}]") for i, item in enumerate(node.value))
 
 
 def _name_of_value(node: yaml.MappingNode) -> str:

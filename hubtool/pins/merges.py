@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import yaml
 
+from hubtool.pins import Unreadable
 from hubtool.pins.scalars import NULL
 
 MERGE = "<<"
+MAX_SOURCES = 200
 
 
 def text_of(node: yaml.Node | None) -> str:
@@ -15,11 +17,14 @@ def text_of(node: yaml.Node | None) -> str:
 
 def merge_sources(value: yaml.Node) -> list[yaml.MappingNode]:
     items = value.value if isinstance(value, yaml.SequenceNode) else [value]
-    return [item for item in items if isinstance(item, yaml.MappingNode)]
+    return list({id(item): item for item in items if isinstance(item, yaml.MappingNode)}.values())
 
 
 def effective(node: yaml.MappingNode) -> tuple[dict[str, yaml.Node], set[str]]:
-    """The mapping's values with merges filled in, nearest first, and the keys that stand in it twice."""
+    """The mapping's values with merges filled in, nearest first, and the keys that stand in it twice.
+
+    Raises Unreadable for a chain of merges that nobody would write.
+    """
     values: dict[str, yaml.Node] = {}
     doubled: set[str] = set()
     pending, seen = [node], {id(node)}
@@ -31,6 +36,8 @@ def effective(node: yaml.MappingNode) -> tuple[dict[str, yaml.Node], set[str]]:
             if key == MERGE:
                 sources = [source for source in merge_sources(value) if id(source) not in seen]
                 seen.update(map(id, sources))
+                if len(seen) > MAX_SOURCES:
+                    raise Unreadable(f"merges more than {MAX_SOURCES} mappings into one")
                 pending += sources
                 continue
             if key in own and key not in values:

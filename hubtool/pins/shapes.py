@@ -106,7 +106,7 @@ class Place:
     @property
     def is_address(self) -> bool:
         """The key speaks of addresses, or of git."""
-        return bool(_ADDRESS.search(self.key) or _GIT_ABOVE.match(self.key))
+        return _speaks_of_addresses(self.key)
 
 
 @lru_cache(maxsize=10_000)
@@ -117,6 +117,11 @@ def _speaks_of_image(key: str) -> bool:
 @lru_cache(maxsize=10_000)
 def _ends_in_image(key: str) -> bool:
     return bool(_IMAGE_END.search(key))
+
+
+@lru_cache(maxsize=10_000)
+def _speaks_of_addresses(key: str) -> bool:
+    return bool(_ADDRESS.search(key) or _GIT_ABOVE.match(key))
 
 
 def parse(text: str) -> ImageReference | None:
@@ -131,6 +136,11 @@ def parse(text: str) -> ImageReference | None:
 
 def is_templated(text: str) -> bool:
     return bool(_TEMPLATED.search(text))
+
+
+def may_have_no_tag(place: Place) -> bool:
+    """Whether a reference without a tag, at PLACE, is an image all the same."""
+    return place.key in WHOLE_KEYS or place.is_image or is_hubploy_name(place)
 
 
 def is_prose(place: Place) -> bool:

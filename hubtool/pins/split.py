@@ -16,6 +16,7 @@ from hubtool.pins.shapes import Place
 from hubtool.reference import ImageReference, is_tag
 
 _SPLIT_TAG = re.compile(r"(?P<tag>[^@]*)(?:@(?P<digest>[a-z0-9+._-]+:[0-9a-fA-F]{32,}))?\Z")
+DOUBLED = "a key beside it stands twice: "
 NO_NAME = "no image is named beside it"
 BESIDE = ("registry", "digest")
 _TAGS = tuple(tag_key for tag_key, _ in shapes.SPLIT_KEYS)
@@ -38,7 +39,7 @@ class Split:
             if candidate is None:
                 continue
             if {tag_key, name_key, *BESIDE} & doubled:
-                candidate = refuse(candidate, f"a key beside it stands twice: {', '.join(sorted(doubled))}")
+                candidate = refuse(candidate, DOUBLED + ", ".join(sorted(doubled)))
             found.add(inner)
             yield replace(candidate, mapping=id(node), keys=frozenset((tag_key, *name_keys, *BESIDE)))
 

@@ -32,12 +32,14 @@ _DEEP = re.compile(r"(?m)^[ ]{300}|(?:[-?:][ \t]+){50}")
 
 @dataclass(frozen=True)
 class Document:
-    """Decoded text and its documents. Node positions plus ``offset`` index ``text``."""
+    """Decoded text and its documents. Node positions plus ``offset`` index ``text``. ``masked``: a template, read with
+    its expressions masked."""
 
     text: str
     nodes: tuple[yaml.Node, ...]
     offset: int
     kind: Kind = "yaml"
+    masked: bool = False
 
     @cached_property
     def _line_starts(self) -> list[int]:
@@ -82,7 +84,7 @@ def read(data: bytes, file: str) -> Document:
         problem = error
     if "{{" in body or "{%" in body:
         try:
-            return Document(text, _compose(mask(body)), offset)
+            return Document(text, _compose(mask(body)), offset, masked=True)
         except yaml.YAMLError as error:
             raise Template(f"is a template that is not YAML: {_problem(error)}", text) from error
     raise Unreadable(f"is not YAML: {_problem(problem)}")

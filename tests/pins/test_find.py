@@ -166,11 +166,11 @@ def test_a_file_that_holds_itself_is_read() -> None:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"[" * 100_000 + b" image", "nested deeper|not YAML"),
+        (b"[" * 100_000 + b" image: r/i:T", "nested deeper|not YAML"),
         (b"- " * 100_000 + b"image: r/i:T", "nested deeper"),
         (b"? " * 50_000 + b"image: r/i:T", "nested deeper"),
         (b"".join(b" " * n + b"image:\n" for n in range(2500)), "nested deeper"),
-        (b"{a: " * 50_000 + b"image", "nested deeper|not YAML"),
+        (b"{a: " * 50_000 + b"image: r/i:T", "nested deeper|not YAML"),
         (b"image: r/i:T\n" + b"#" * MAX_BYTES, "is larger than 5 MB"),
         (b"\0GITCRYPT\0 image", "git-crypt"),
         (b"image: \0", "binary"),
