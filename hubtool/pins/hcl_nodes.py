@@ -28,9 +28,11 @@ _SPACE = r"(?:[ \t\r]++|(?:#|//)[^\n]*+|/\*(?s:.*?)\*/)*+"
 _LITERAL = r"""(?:[^"\\\r\n$%]++|\\[^\r\n]|\$\$\{|%%\{|[$%](?!\{))*+"""
 _BEFORE = re.compile(_SPACE)
 _TEXT = re.compile(_LITERAL)
+# With what stands for an expression of Jinja where a template is read.
+_NAME = r"(?:[^\W\d]|\ue000)[\w\ue000-]*+"
 _TOKEN = re.compile(
-    rf"""{_SPACE}(?:(?P<ident>[^\W\d][\w-]*)|(?P<number>\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)|(?P<string>"{_LITERAL}")|(?P<quote>")"""
-    r"""|(?P<heredoc><<-?[^\W\d][\w-]*\r?\n)|(?P<mark>[\[\](){},\n]|=(?![=>]))"""
+    rf"""{_SPACE}(?:(?P<ident>{_NAME})|(?P<number>\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)|(?P<string>"{_LITERAL}")|(?P<quote>")"""
+    rf"""|(?P<heredoc><<-?{_NAME}\r?\n)|(?P<mark>[\[\](){{}},\n]|=(?![=>]))"""
     r"""|(?P<operator>==|!=|>=|<=|&&|\|\||::|\.\.\.|=>|~(?=\})|/(?!\*)|[.*%+\-<>!?:])|(?P<end>\Z))"""
 )
 _ESCAPE = re.compile(r"\\(?:([nrt\"\\])|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))|([$%])\4\{")
