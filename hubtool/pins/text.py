@@ -67,7 +67,7 @@ def read(data: bytes, file: str) -> Document:
     """Decode and compose DATA; raises Unreadable for what is binary, encrypted, too large or not what FILE's name
     says: JSON, HCL, else YAML.
 
-    A Jinja template that is not YAML is read with its expressions masked; positions hold all the same. Where
+    A Jinja template that is not YAML, or HCL, is read with its expressions masked; positions hold all the same. Where
     that is not enough, raises Template.
     """
     text = decode(data)
@@ -77,7 +77,7 @@ def read(data: bytes, file: str) -> Document:
     if kind == "json":
         return Document(text, read_json(body), offset, kind)
     if kind == "hcl":
-        return Document(text, read_hcl(body), offset, kind)
+        return Document(text, _hcl(body), offset, kind)
     try:
         return Document(text, _compose(body), offset)
     except yaml.YAMLError as error:
@@ -88,6 +88,15 @@ def read(data: bytes, file: str) -> Document:
         except yaml.YAMLError as error:
             raise Template(f"is a template that is not YAML: {_problem(error)}", text) from error
     raise Unreadable(f"is not YAML: {_problem(problem)}")
+
+
+def _hcl(body: str) -> tuple[yaml.Node, ...]:
+    try:
+        return read_hcl(body)
+    except Unreadable:
+        if "{{" not in body and "{%" not in body:
+            raise
+    return read_hcl(mask(body))
 
 
 def decode(data: bytes) -> str:

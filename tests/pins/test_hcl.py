@@ -118,6 +118,26 @@ def test_a_file_that_is_no_hcl_is_skipped_with_the_line() -> None:
         pins_in('image = "r/i:T"\nx = = 1\n')
 
 
+def test_a_template_that_is_not_hcl_is_read_all_the_same() -> None:
+    text = """{% if provider == "aws" %}
+zones = {{ zones | jsonify }}
+image = "r/i:T"
+{% else %}
+image = "r/i:T" # {{ zones }}
+{{ name }}_image = "r/{{ name }}:T"
+{%- endif %}
+"""
+    data = text.encode()
+    pins = [pin for pin in find_pins(data, "main.tf.j2") if pin.editable]
+    assert move_pins(data, pins, "U") == text.replace("r/i:T", "r/i:U").encode()
+    assert pins_in(text) == find_pins(data, "templates/coder/main.tf")
+
+
+def test_a_template_that_is_no_hcl_even_so_is_skipped() -> None:
+    with pytest.raises(Unreadable, match=r"is not HCL: did not expect = \(line 2\)"):
+        pins_in('image = "{{ x }}"\nx = = 1 {{ y }}\n')
+
+
 def test_braces_of_a_go_template_do_not_make_terraform_a_helm_template() -> None:
     assert len(pins_in('image = "r/i:T"\nx = "docker ps --format {{.ID}}"\n')) == 1
 
