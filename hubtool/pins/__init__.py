@@ -40,7 +40,8 @@ class Pin:
 
     ``file`` is relative, with "/"; ``line`` (from 1) is where the tag stands; ``image`` is as written, without
     tag, a sibling ``registry`` prefixed; ``tag`` is "" and ``digest`` None where there is none; ``why`` says
-    why hubtool won't touch it, and is None where it would.
+    why hubtool won't touch it, and is None where it would. ``no_digest`` says why it can't be pinned by digest;
+    ``digest_span`` without a digest is where one can be written.
     """
 
     file: str
@@ -54,6 +55,7 @@ class Pin:
     why: str | None
     tag_span: Span | None = field(default=None, repr=False, compare=False)
     digest_span: Span | None = field(default=None, repr=False, compare=False)
+    no_digest: str | None = field(default=None, repr=False, compare=False)
 
     def as_json(self) -> dict[str, str | int | bool | None]:
         names = ("file", "line", "image", "tag", "digest", "path", "form", "editable", "why")

@@ -77,7 +77,19 @@ def settle(candidates: list[Candidate], merged: set[int]) -> list[Pin]:
     by_node: dict[int, list[Candidate]] = {}
     for candidate in candidates:
         by_node.setdefault(candidate.tag_node, []).append(candidate)
-    return [pin for shared in by_node.values() for pin in _settle_shared(shared, merged)]
+    pins = [pin for shared in by_node.values() for pin in _settle_shared(shared, merged)]
+    images: dict[Span, set[str]] = {}
+    for pin in pins:
+        if pin.digest_span:
+            images.setdefault(pin.digest_span, set()).add(pin.image)
+    return [_settle_digest(pin, images[pin.digest_span]) if pin.digest_span else pin for pin in pins]
+
+
+def _settle_digest(pin: Pin, images: set[str]) -> Pin:
+    if len(images) == 1 or not pin.editable:
+        return pin
+    why = "its digest is an anchor that another image uses too: " + ", ".join(sorted(name or "?" for name in images))
+    return replace(pin, editable=False, why=why)
 
 
 def _settle_shared(shared: list[Candidate], merged: set[int]) -> list[Pin]:

@@ -68,7 +68,7 @@ class Deployed:
 
     def move(self, found: Scan, choice: Choice, new: ImageReference, *, pin_digest: bool = False) -> list[Change]:
         """The changes that bring the chosen pins of FOUND to NEW (tag and digest)."""
-        changes = move(found.files, choice.moving, new.tag, new.digest)
+        changes = move(found.files, choice.moving, new.tag, new.digest, pin_digest=pin_digest)
         return with_versions(changes, self.files, lambda name: self.read([name])[name], self.deployment.chart_version)
 
     def _scan_file(self, name: str) -> Scan:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hubtool.errors import HubtoolError, Where
-from hubtool.pins import Pin, Span
+from hubtool.pins import Form, Pin, Span
 from hubtool.pins.prove import Edit, prove
 from hubtool.pins.scalars import reads_as_text
 from hubtool.reference import is_tag
 
 
-def move_pins(data: bytes, pins: Sequence[Pin], tag: str, digest: str | None = None) -> bytes:
+def move_pins(
+    data: bytes, pins: Sequence[Pin], tag: str, digest: str | None = None, *, pin_digest: bool = False
+) -> bytes:
     """DATA with PINS (found in it by find_pins) at TAG.
 
-    A pin that also has a digest moves to DIGEST; without one it raises HubtoolError, as does a pin that hubtool
-    does not touch, a TAG that is none, and any edit that can't be proven to change the tags alone.
+    A pin that also has a digest moves to DIGEST, and with PIN_DIGEST one that has none gets it. Raises HubtoolError
+    where the digest is not known or has no place, for a pin that hubtool does not touch, a TAG that is none, and
+    any edit that can't be proven to change the tags alone.
     """
     if not is_tag(tag):
         raise HubtoolError(f"'{tag}' is not a tag", hint="a tag has 1 to 128 letters, digits, '_', '.' or '-'")
@@ -23,33 +26,49 @@ def move_pins(data: bytes, pins: Sequence[Pin], tag: str, digest: str | None = N
         return data
     file = pins[0].file
     text = data.decode("utf-8")
-    edits = sorted({edit for pin in pins for edit in _edits(pin, text, tag, digest)})
+    edits = sorted({edit for pin in pins for edit in _edits(pin, text, tag, digest, pin_digest)})
     after = _splice(text, edits).encode()
     prove(data, after, edits, file)
     return after
 
 
-def _edits(pin: Pin, text: str, tag: str, digest: str | None) -> list[Edit]:
+def _edits(pin: Pin, text: str, tag: str, digest: str | None, pin_digest: bool) -> list[Edit]:
     where = Where(pin.file, pin.line, pin.path)
     if not pin.editable or pin.tag_span is None:
         raise HubtoolError(f"{pin.image} {pin.why}", where=where)
     if text[pin.tag_span.start : pin.tag_span.end] != pin.tag:
         raise HubtoolError("changed while hubtool read it", where=where, hint="run the same command again")
-    edits = [_tag_edit(pin, pin.tag_span, tag)]
-    if pin.digest_span is not None:
-        if digest is None:
-            raise HubtoolError(
-                f"{pin.image}:{pin.tag} is pinned by digest too, and the digest of '{tag}' is not known",
-                where=where,
-                hint="a tag with another image's digest would be a lie: tag and digest move together or not at all",
-            )
-        edits.append(Edit(pin.digest_span, digest))
-    return edits if pin.tag != tag or (pin.digest_span and pin.digest != digest) else []
+    if not pin.digest and not pin_digest:
+        return [_tag_edit(pin, pin.tag_span, tag)] if pin.tag != tag else []
+    if digest is None:
+        raise _unknown_digest(pin, tag, where)
+    if pin.digest is None and (why := pin.no_digest or _NO_DIGEST.get(pin.form)):
+        raise HubtoolError(f"{pin.image}:{pin.tag} can't be pinned by digest: {why}", where=where)
+    if pin.digest_span is None:
+        return [Edit(pin.tag_span, f"{tag}@{digest}")]
+    edits = [_tag_edit(pin, pin.tag_span, tag), Edit(pin.digest_span, digest)]
+    return edits if (pin.tag, pin.digest) != (tag, digest) else []
+
+
+_NO_DIGEST: dict[Form, str] = {
+    "app-version": "a chart's appVersion is a tag alone",
+    "link": "hubtool adds none to a launcher link",
+}
+
+
+def _unknown_digest(pin: Pin, tag: str, where: Where) -> HubtoolError:
+    if pin.digest is None:
+        return HubtoolError(f"the digest of {pin.image}:{tag} is not known, so it can't be pinned", where=where)
+    return HubtoolError(
+        f"{pin.image}:{pin.tag} is pinned by digest too, and the digest of '{tag}' is not known",
+        where=where,
+        hint="a tag with another image's digest would be a lie: tag and digest move together or not at all",
+    )
 
 
 def _tag_edit(pin: Pin, span: Span, tag: str) -> Edit:
     # "tag@digest" in one scalar is always text; a sibling digest leaves the tag alone in its own.
-    beside = pin.digest_span is not None and pin.digest_span.start == span.end + 1
+    beside = pin.digest is not None and pin.digest_span is not None and pin.digest_span.start == span.end + 1
     bare = span.alone and span.plain and not beside
     return Edit(span, tag, quoted=bare and (span.quote or not reads_as_text(tag)))
 

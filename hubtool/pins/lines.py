@@ -150,4 +150,6 @@ def _split(line: _Line, block: Sequence[_Line], file: str) -> Pin | None:
 
 
 def _pin(file: str, line: _Line, image: str, tag: str, span: Span, form: Form, why: str | None) -> Pin:
-    return Pin(file, line.number, image, tag, None, ".".join(line.keys), form, why is None, why, span)
+    no_digest = "it stands in a template that is not YAML"
+    path = ".".join(line.keys)
+    return Pin(file, line.number, image, tag, None, path, form, why is None, why, span, no_digest=no_digest)

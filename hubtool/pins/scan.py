@@ -81,12 +81,14 @@ def merged(scans: Iterable[Scan]) -> Scan:
     return Scan(tuple(pins), tuple(skipped), files, tuple(name for one in every for name in one.names))
 
 
-def move(files: Mapping[str, bytes], pins: Sequence[Pin], tag: str, digest: str | None = None) -> list[Change]:
+def move(
+    files: Mapping[str, bytes], pins: Sequence[Pin], tag: str, digest: str | None = None, *, pin_digest: bool = False
+) -> list[Change]:
     """The changes that bring PINS to TAG, in the files' order; raises HubtoolError where one can't be proven."""
     changes = []
     for file in sorted({pin.file for pin in pins}):
         here = tuple(pin for pin in pins if pin.file == file)
-        after = move_pins(files[file], here, tag, digest)
+        after = move_pins(files[file], here, tag, digest, pin_digest=pin_digest)
         if after != files[file]:
             changes.append(Change(file, files[file], after, here))
     return changes

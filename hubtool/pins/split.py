@@ -102,9 +102,9 @@ class Split:
         sibling = text_of(digest_node)
         if sibling and digest:
             why = why or "has a digest in two places"
-        digest_span = None
-        if sibling and isinstance(digest_node, yaml.ScalarNode):
-            digest_span = value_span(self.source.document, digest_node)
+        digest_span = (
+            value_span(self.source.document, digest_node) if isinstance(digest_node, yaml.ScalarNode) else None
+        )
         if why or span is None or (sibling and digest_span is None):
             shown = ImageReference("", "", tag if is_tag(tag) else "", digest or sibling or None)
             return self.source.refused(
@@ -114,6 +114,11 @@ class Split:
             digest_span = Span(span.start + len(tag) + 1, span.end)
             span = Span(span.start, span.start + len(tag))
         pin = self.source.pin(path, image, tag, digest or sibling or None, "split", None, span, digest_span)
+        if path.endswith("newTag"):
+            pin = replace(pin, no_digest="Kustomize's newTag holds a tag alone, a digest has a key of its own")
+        elif digest_node is not None and digest_span is None:
+            pin = replace(
+                pin, no_digest="the key 'digest' beside it is the place, and it is empty"
         return Candidate(pin, id(tag_node))
 
     def _tag_only(

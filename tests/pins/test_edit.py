@@ -148,3 +148,47 @@ def test_a_position_outside_any_value_is_caught_by_the_proof() -> None:
     assert pin.tag_span is not None
     with pytest.raises(HubtoolError, match="where no value stands"):
         move_pins(data, [replace(pin, tag_span=replace(pin.tag_span, start=2, end=3))], "U")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("image: r/i:T # T\n", f"image: r/i:1.10@{NEW} # T\n"),
+        ("image: {name: r/i, tag: T}\n", f"image: {{name: r/i, tag: 1.10@{NEW}}}\n"),
+        ("image: {name: r/i, tag: 'T'}\n", f"image: {{name: r/i, tag: '1.10@{NEW}'}}\n"),
+        ('image: {name: r/i, tag: T, digest: ""}\n', f'image: {{name: r/i, tag: "1.10", digest: "{NEW}"}}\n'),
+        (f"image: r/i:T@{OLD}\n", f"image: r/i:1.10@{NEW}\n"),
+        ('args: ["--image=r/i:T"]\n', f'args: ["--image=r/i:1.10@{NEW}"]\n'),
+        ("a: {image: {name: r/i, tag: &t T}}\nb: {image: {name: r/i, tag: *t}}\n",
+         f"a: {{image: {{name: r/i, tag: &t 1.10@{NEW}}}}}\nb: {{image: {{name: r/i, tag: *t}}}}\n"),
+    ],
+)  # fmt: skip
+def test_a_pin_without_a_digest_gets_one_where_that_is_asked_for(before: str, after: str) -> None:
+    data, image = before.encode(), ImageReference.parse("r/i")
+    moved = move_pins(data, find_pins(data, "f.yaml"), "1.10", NEW, pin_digest=True)
+    assert moved == after.encode()
+    again = find_pins(moved, "f.yaml")
+    assert [(pin.tag, pin.digest) for pin in again] == [("1.10", NEW)] * len(again)
+    assert choose(again, image, "1.10", digest=NEW, pin_digest=True).moving == ()
+    assert move_pins(moved, again, "1.10", NEW, pin_digest=True) == moved
+
+
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [
+        ("images: [{name: r/i, newTag: T}]\n", "Kustomize's newTag holds a tag alone"),
+        ("image: {repository: r/i, tag: T, digest: }\n", "the key 'digest' beside it is the place, and it is empty"),
+        ("{% if x %}a: [{% endif %}\nimage: r/i:T\n", "stands in a template that is not YAML"),
+    ],
+)
+def test_where_a_digest_has_no_place_it_is_refused_with_the_reason(before: str, why: str) -> None:
+    data = before.encode()
+    with pytest.raises(HubtoolError, match=why):
+        move_pins(data, find_pins(data, "f.yaml"), "U", NEW, pin_digest=True)
+    assert move_pins(data, find_pins(data, "f.yaml"), "U", NEW) == re.sub(rb"\bT\b", b"U", data)
+
+
+def test_a_digest_that_is_not_known_is_not_pinned() -> None:
+    data = b"image: r/i:T\n"
+    with pytest.raises(HubtoolError, match="the digest of r/i:U is not known"):
+        move_pins(data, find_pins(data, "f.yaml"), "U", pin_digest=True)
