@@ -222,7 +222,7 @@ class _Reader:
         if self.word != "(":
             self._refuse()
         items = self._items(")")
-        return items[0] if len(items) == 1 else self._joined(items, [""], start, self.last)
+        return items[0] if len(items) == 1 else self._joined(items, ["(", ")"], start, self.last)
 
     def _joined(self, parts: list[yaml.Node], others: list[str], start: int, end: int) -> yaml.Node:
         """One node of an expression's PARTS, beside which OTHERS stand."""

@@ -101,6 +101,7 @@ def test_a_value_is_read(expression: str, expected: object) -> None:
     [
         ("var.x[0].y", "${var.x[0].y}"),
         ("-1", "${-1}"),
+        ("()", "${()}"),
         ("a.b[*].c", "${a.b[*].c}"),
         ('x ? "a" : "b"', '${x ? "a" : "b"}'),
         ('coalesce(var.x, "o/i:t")', ["o/i:t"]),
