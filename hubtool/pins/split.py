@@ -117,8 +117,7 @@ class Split:
         if path.endswith("newTag"):
             pin = replace(pin, no_digest="Kustomize's newTag holds a tag alone, a digest has a key of its own")
         elif digest_node is not None and digest_span is None:
-            pin = replace(
-                pin, no_digest="the key 'digest' beside it is the place, and it is empty"
+            pin = replace(pin, no_digest="the key 'digest' beside it is the place, and it is empty")
         return Candidate(pin, id(tag_node))
 
     def _tag_only(
