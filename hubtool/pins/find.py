@@ -41,11 +41,14 @@ def find_pins(data: bytes, file: str) -> list[Pin]:
     return find(data, file).pins
 
 
-@no_collecting()
 def find(data: bytes, file: str) -> Found:
     """The pins of one file, and its names; raises Unreadable with the reason for a file to skip."""
-    if not may_hold_pins(data, kind_of(file)):
-        return Found([])
+    return parse_and_find(data, file) if may_hold_pins(data, kind_of(file)) else Found([])
+
+
+@no_collecting()
+def parse_and_find(data: bytes, file: str) -> Found:
+    """The same without a look at the bytes first."""
     if is_helm_template(file) and b"{{" in data:
         raise Unreadable("is a Helm template")
     if kind_of(file) == "links":

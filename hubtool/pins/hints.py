@@ -32,7 +32,7 @@ def may_hold_pins(data: bytes, kind: Kind | None) -> bool:
     if any(mark in low for mark in _NOT_UTF8):
         return True
     speaks = b"image" in low or (kind == "hcl" and b"tag" in low)  # a variable's name is no key there
-    if (b"tag" in low and _TAG_KEY.search(low)) or (speaks and (kind == "hcl" or _IMAGE_KEY.search(low))):
+    if (b"tag" in low and _has(_TAG_KEY, low)) or (speaks and (kind == "hcl" or _has(_IMAGE_KEY, low))):
         return True
     if _has_reference(low, slash=not (speaks or b"container" in low)):
         return True
@@ -46,6 +46,17 @@ def _has_reference(low: bytes, *, slash: bool) -> bool:
     for number, found in enumerate(_TAGGED.finditer(low)):
         at = found.start()
         word = _BREAK.split(low[max(at - _WORD, 0) : at])[-1]
-        if (word and (b"/" in word or not slash)) or number > _MANY:
+        if number > _MANY or (word and (b"/" in word or not slash) and not _in_comment(low, at)):
             return True
     return False
+
+
+def _has(key: re.Pattern[bytes], low: bytes) -> bool:
+    return any(not _in_comment(low, found.start()) for found in key.finditer(low))
+
+
+def _in_comment(low: bytes, at: int) -> bool:
+    """Whether the line that AT is in is a comment and nothing else, in YAML and in HCL."""
+    line = low[max(low.rfind(b"\n", 0, at), low.rfind(b"\r", 0, at)) + 1 : at]
+    # Some of what is not ASCII ends a line, too.
+    return line.lstrip().startswith(b"#") and line.isascii()
