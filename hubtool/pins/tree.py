@@ -70,7 +70,7 @@ class Tree:
 
         Raises HubtoolError where one can't be proven.
         """
-        changes = move(found.files, pins, tag, digest)
+        changes = move(found.files, pins, tag, digest, pin_digest=pin_digest)
         return with_versions(changes, self.files, self.read, self.chart_version)
 
     def _scan_files(self, files: Sequence[str]) -> Scan:

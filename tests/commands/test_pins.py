@@ -257,6 +257,14 @@ def test_the_changes_are_told_as_json(root: Path, capsys: pytest.CaptureFixture[
     assert (root / "deployments/b/hubploy.yaml").read_text().endswith(f"{HUB}:new@{OTHER_DIGEST}\n")
 
 
+def test_a_digest_is_added_where_that_is_asked_for(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    set_to(root, f"new@{DIGEST}", hub="a", from_tag="old", pin_digest=True, as_json=True)
+    assert [(one["old"], one["new"]) for one in json.loads(capsys.readouterr().out)] == [("old", f"new@{DIGEST}")]
+    assert (root / COMMON).read_text() == FILES[COMMON].replace("tag: old", f"tag: new@{DIGEST}")
+    set_to(root, f"new@{DIGEST}", hub="a", from_tag="new", pin_digest=True)
+    assert capsys.readouterr().err.endswith(f"nothing to do, it is at {HUB}:new@{DIGEST}\n")
+
+
 def test_who_shares_a_file_that_changes_is_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cluster = "hubs:\n" + "".join(f"- {{name: {hub}, helm_chart_values_files: [v.yaml]}}\n" for hub in "xyz")
     (root / "config/clusters/c").mkdir(parents=True)
