@@ -45,7 +45,7 @@ def _edits(pin: Pin, text: str, tag: str, digest: str | None, pin_digest: bool) 
     if pin.digest is None and (why := pin.no_digest or _NO_DIGEST.get(pin.form)):
         raise HubtoolError(f"{pin.image}:{pin.tag} can't be pinned by digest: {why}", where=where)
     if pin.digest_span is None:
-        return [Edit(pin.tag_span, f"{tag}@{digest}")]
+        return [Edit(pin.tag_span, f"{tag}@{digest}", quoted=pin.tag_span.plain and pin.tag_span.quote)]
     edits = [_tag_edit(pin, pin.tag_span, tag), Edit(pin.digest_span, digest)]
     return edits if (pin.tag, pin.digest) != (tag, digest) else []
 

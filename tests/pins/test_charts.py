@@ -186,7 +186,7 @@ def test_a_chart_that_hubtool_yaml_names_wrongly_is_one_clear_error(folder: str,
 
 FILES = frozenset(
     ["Chart.yaml", "values.yaml", "charts/c/Chart.yaml", "charts/c/values.yaml", "charts/c/charts/sub/Chart.yaml",
-     "hubs/Chart.yaml", "hubs/values.yaml", "other/x/Chart.yaml", "other/x/values.schema.json"]
+     "hubs/Chart.yaml", "hubs/values.yaml", "other/Chart.yaml", "other/x/Chart.yaml", "other/x/values.schema.json"]
 )  # fmt: skip
 NO_ROOT = FILES - {"Chart.yaml"}
 
@@ -199,6 +199,7 @@ NO_ROOT = FILES - {"Chart.yaml"}
         ("charts/c/values.schema.json", NO_ROOT, "charts/c/Chart.yaml"),
         ("charts/c/Chart.yaml", NO_ROOT, "charts/c/Chart.yaml"),
         ("charts/c/prod/values.yaml", NO_ROOT, "charts/c/Chart.yaml"),
+        ("other/x/values.schema.json", NO_ROOT, "other/x/Chart.yaml"),
         ("values.yaml", FILES, "Chart.yaml"),
         ("charts/c/README.md", NO_ROOT, None),
         ("charts/c/templates/deployment.yaml", NO_ROOT, None),

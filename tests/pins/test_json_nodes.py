@@ -168,6 +168,12 @@ def test_a_number_gets_quotes_whatever_comes_after_it() -> None:
     assert move_pins(data, find_pins(data, "f.json"), "abc") == b'{"image": {"name": "r/i", "tag": "abc"}}'
 
 
+def test_a_number_that_gets_a_digest_gets_quotes_too() -> None:
+    data, digest = b'{"image": {"name": "r/i", "tag": 12}}', "sha256:" + "0" * 64
+    after = move_pins(data, find_pins(data, "f.json"), "abc", digest, pin_digest=True)
+    assert after == data.replace(b"12", f'"abc@{digest}"'.encode())
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
