@@ -21,6 +21,7 @@ _ESCAPED = re.compile(rb"\\[xu][0-9a-f]{2}")
 _ODD_KEY = re.compile(rb"(?:^|[-{,\[])[ \t]*(?:\?\s|\*[^\s,]+\s*:\s)", re.MULTILINE)
 _BREAK = re.compile(rb"[\s\"'\[\]{},]")
 _WORD = 600
+_LINE = 1000
 _MANY = 100
 
 
@@ -56,7 +57,11 @@ def _has(key: re.Pattern[bytes], low: bytes) -> bool:
 
 
 def _in_comment(low: bytes, at: int) -> bool:
-    """Whether the line that AT is in is a comment and nothing else, in YAML and in HCL."""
-    line = low[max(low.rfind(b"\n", 0, at), low.rfind(b"\r", 0, at)) + 1 : at]
+    """Whether the line that AT is in is a comment and nothing else, in YAML and in HCL; no for a very long one."""
+    first = max(at - _LINE, 0)
+    begin = max(low.rfind(b"\n", first, at), low.rfind(b"\r", first, at))
+    if begin < 0 and first:
+        return False
+    line = low[begin + 1 : at]
     # Some of what is not ASCII ends a line, too.
     return line.lstrip().startswith(b"#") and line.isascii()

@@ -24,7 +24,8 @@ COMMENTS = st.sampled_from(["", "  # keep", " # image: example.org/team/notebook
 OTHER = st.sampled_from(
     ["a: 1", "b: [1, 2, {c: d}]", "# é 日本", 'd: "x: y # z"', "e: &e {f: 'it''s'}", "g: |\n  image: x/y:z\n   more",
      "h: 2026-06-29", "i: ~", "", "image2: example.org/team/notebook-gpu:T", "j: >-\n  folded\n  text",
-     "k: \"\\u00e9\\\n  x\""]
+     "k: \"\\u00e9\\\n  x\"", "l: 1\nl: 2", '"m": {"n": [1, "o"], "image": "example.org/team/other:T"}', "p:\t1\t# x",
+     "q: " + "r" * 3000, "s: \"t\u0085u\u2028v\"", "w: {{ cookiecutter.x }}/y", "{% if x %}\n{% endif %}"]
 )  # fmt: skip
 
 
@@ -59,7 +60,7 @@ def files(draw: st.DrawFn, tag: str) -> File:
         blocks.append(f"p{number}:\n" + _indented(draw(pin_lines(tag))))
     text = "\n".join(blocks) + draw(st.sampled_from(["", "\n", "\n\n", "\n# end", "\n---\nx: 1\n"]))
     text = draw(st.sampled_from(["", "\ufeff"])) + text
-    return File(text.replace("\n", draw(st.sampled_from(["\n", "\r\n"]))), count)
+    return File(text.replace("\n", draw(st.sampled_from(["\n", "\r\n", "\r"]))), count)
 
 
 def _indented(text: str) -> str:
@@ -82,6 +83,14 @@ def values(data: bytes) -> list[object]:
             elif isinstance(node, yaml.CollectionNode):
                 stack += [n for item in node.value for n in (item if isinstance(item, tuple) else (item,))]
     return found
+
+
+@settings(max_examples=100, deadline=None)
+@given(files("aaaa1111"))
+def test_a_pins_line_is_the_one_that_grep_tells(file: File) -> None:
+    for pin in find_pins(file.text.encode(), "f.yaml"):
+        line = file.text.split("\n")[pin.line - 1]
+        assert f":{pin.tag}" in line or f"tag: {pin.tag}" in line.replace('"', "").replace("'", "")
 
 
 # A tag that starts as text stays without quotes, so that the way back can restore the bytes.
