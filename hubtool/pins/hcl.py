@@ -29,6 +29,8 @@ def names_image(place: Place, reference: ImageReference) -> bool:
     """Whether a text at PLACE that reads as REFERENCE is meant as an image: any that has a "/" and a tag is."""
     if not (reference.tag or reference.digest) and any(map(_ELSE.search, place.keys)):
         return False
+    if reference.name in ("sha256", "sha512"):
+        return False
     if shapes.names_image(place, reference):
         return True
     if not reference.tag:

@@ -73,6 +73,7 @@ class Split:
     def _pin(
         self, values: dict[str, yaml.Node], tag_key: str, name_key: str | None, place: Place, path: str
     ) -> Candidate | None:
+        values = _own_beside(values, place.key)
         tag_node = values[tag_key]
         assert isinstance(tag_node, yaml.ScalarNode)
         name = text_of(values.get(name_key)) if name_key else ""
@@ -80,7 +81,7 @@ class Split:
             return self._tag_only(values, tag_key, name_key is not None, place, path)
         image = self._image(values, str(name_key))
         if image is None:
-            if shapes.is_templated(name) and place.is_near_image:
+            if place.is_near_image and shapes.is_templated(name + text_of(values.get("registry"))):
                 return self.source.refused(tag_node, path, name, "split", "its image is a template's placeholder")
             return None
         if not shapes.is_split(place, str(name_key), image, values.keys()):
@@ -134,6 +135,17 @@ class Split:
         if why == NO_NAME and text_of(values.get("registry")):
             why = "only a registry is named beside it"
         return replace(candidate, pin=replace(candidate.pin, form=form, editable=False, why=why))
+
+
+def _own_beside(values: dict[str, yaml.Node], stem: str) -> dict[str, yaml.Node]:
+    """VALUES where STEM_registry and STEM_digest, if there, are the registry and the digest."""
+    own = {
+        key: values[stem + end]
+        for key in BESIDE
+        for end in (f"_{key}", f"_{key.upper()}", key.title())
+        if stem and stem + end in values
+    }
+    return {**values, **own} if own else values
 
 
 def _why_no_tag(node: yaml.ScalarNode, tag: str) -> str | None:

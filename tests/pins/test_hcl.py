@@ -12,7 +12,7 @@ from hubtool.pins.edit import move_pins
 from hubtool.pins.find import find_pins
 from hubtool.pins.prove import Edit, prove
 from hubtool.pins.shapes import NO_TAGS
-from tests.pins.test_edit import VARIATIONS, Case, chosen, move, read_cases
+from tests.pins.test_edit import NEW, VARIATIONS, Case, chosen, move, read_cases
 
 
 def pins_in(text: str, file: str = "templates/coder/main.tf") -> list[Pin]:
@@ -47,6 +47,7 @@ def test_exactly_the_tags_bytes_change(case: Case, variation: str, file: str) ->
         ('env {\n name = "MY_IMAGE"\n value = "i:T"\n}', "i", "T", "env.value", "inline"),
         ('set {\n name = "image.tag"\n value = "T"\n}\nset {\n name = "image.name"\n value = "i"\n}', "i", "T",
          "set[0].value", "split"),
+        ('image_name = "i"\nimage_tag = "T"\nimage_registry = "q.io"', "q.io/i", "T", "image_tag", "split"),
         ('image { \n name = "i"\n tag = "T"\n}', "i", "T", "image.tag", "split"),
         ('variable "i_name" { default = "q.io/i" }\nvariable "i_tag" { default = "T" }', "q.io/i", "T",
          "variable.i_tag.default", "split"),
@@ -69,6 +70,7 @@ def test_a_shape_of_a_pin_is_found(text: str, image: str, tag: str, path: str, f
         ('option {\n name = "r/i:T"\n}', "is prose"),
         ('image_name = "r/i"\nimage_tag = var.tag', "is a template's placeholder, not a tag"),
         ('image_name = var.name\nimage_tag = "T"', "its image is a template's placeholder"),
+        ('image_registry = var.r\nimage_name = "i"\nimage_tag = "T"', "its image is a template's placeholder"),
         ('set {\n name = "image.tag"\n value = "T"\n}', "no image is named beside it"),
         ('image_name = "r/i"\nimage_tag = "T"\nimage_tag = "U"', "a key beside it stands twice: image_tag"),
     ],
@@ -103,10 +105,17 @@ def test_a_pin_that_is_left_alone_says_why(text: str, why: str) -> None:
         'labels { \n label = "i:T"\n}',
         '# image = "r/i:T"\n',
         'tags = ["cluster:x"]',
+        'image_digest = "sha256:' + "a" * 64 + '"',
     ],
 )
 def test_what_is_no_pin_is_not_invented(text: str) -> None:
     assert pins_in(text) == []
+
+
+def test_a_number_that_gets_a_digest_becomes_a_text() -> None:
+    data = b'image_name = "r/i"\nimage_tag = 1\n'
+    after = move_pins(data, find_pins(data, "main.tf"), "U", NEW, pin_digest=True)
+    assert after == data.replace(b"1", f'"U@{NEW}"'.encode())
 
 
 def test_a_heredoc_is_never_moved() -> None:
