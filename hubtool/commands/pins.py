@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from hubtool import console
 from hubtool.errors import HubtoolError
@@ -21,7 +20,7 @@ SHORT_DIGEST = 19
 
 def list_pins(directory: Path, *, hub: str | None, image: str | None, root: Path, as_json: bool) -> None:
     """Print the pins below DIRECTORY: those of HUB, and of IMAGE, where they are given."""
-    wanted = _image(image) if image else None
+    wanted = None if image is None else _image(image)
     found = _tree(directory, root).scan(hub)
     pins = [pin for pin in found.pins if wanted is None or _names(pin, wanted)]
     _tell("not read: {}", (f"{one.file} {one.why}" for one in found.skipped))
@@ -51,8 +50,7 @@ def set_pins(
     wanted, tag, digest = _image(image), *_tag(tag)
     tree = _tree(directory, root)
     found = tree.scan(hub)
-    rules: dict[str, Any] = {"from_tag": from_tag, "all_tags": all_tags, "pin_digest": pin_digest}
-    choice = choose(found.pins, wanted, tag, digest=digest, **rules)
+    choice = choose(found.pins, wanted, tag, digest=digest, from_tag=from_tag, all_tags=all_tags, pin_digest=pin_digest)
     changes = tree.move(found, choice.moving, tag, digest, pin_digest=pin_digest)
     _tell_left(choice, found)
     if hub is not None:

@@ -129,11 +129,6 @@ def find_hubs(
     return Hubs(by_hub, dict(paths or {}))
 
 
-def hub_files(files: Iterable[str], hub: str, paths: Mapping[str, Sequence[str]] | None = None) -> list[str]:
-    """The files of HUB where no cluster.yaml has to be read; as ``Hubs.files_of``."""
-    return list(find_hubs(files, {}, paths).files_of(hub))
-
-
 def _folders(files: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Hubs by folder of deployments/, with and without files that are read."""
     found: dict[str, list[str]] = {}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubtool.errors import HubtoolError
-from hubtool.pins.hubs import Hubs, cluster_files, find_hubs, hub_files
+from hubtool.pins.hubs import Hubs, cluster_files, find_hubs
 from tests.pins.corpus import CORPUS, HELD, needs_corpus
 
 FILES = [
@@ -81,6 +81,10 @@ ONYXIA = [
 @pytest.fixture
 def infrastructure() -> Hubs:
     return find_hubs(INFRASTRUCTURE, CLUSTERS)
+
+
+def hub_files(files: list[str], hub: str, paths: dict[str, list[str]] | None = None) -> list[str]:
+    return list(find_hubs(files, {}, paths).files_of(hub))
 
 
 def test_a_hub_is_its_folder_and_no_other_in_the_order_of_hubploy() -> None:
