@@ -100,9 +100,9 @@ def test_docker_hub_may_be_left_out(root: Path, capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize("image", ["org/hub:old", f"org/hub@{DIGEST}", "Org/hub", "", "a b"])
 def test_what_is_no_image_is_one_error(root: Path, image: str) -> None:
-    with pytest.raises(HubtoolError, match="is not an image reference|without tag and digest"):
+    with pytest.raises(HubtoolError, match=r"is not an image reference|without tag and digest"):
         set_to(root, "new", image=image)
-    with pytest.raises(HubtoolError, match="is not an image reference|without tag and digest"):
+    with pytest.raises(HubtoolError, match=r"is not an image reference|without tag and digest"):
         list_pins(root, hub=None, image=image, root=root, as_json=True)
 
 
