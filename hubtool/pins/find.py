@@ -26,6 +26,7 @@ from hubtool.reference import ImageReference
 # Aliases and merges can make much of little; no file that people keep comes near.
 MAX_PATH = 2000
 MAX_MERGES = 1000
+_VALUES = frozenset({"value", "default"})
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class _Walk:
                     self.merged.add(id(source))
                     yield source, place, path
             elif not (key in taken and (isinstance(value, yaml.ScalarNode) or isinstance(place, SchemaPlace))):
-                named = name if name and key == "value" else key
+                named = name if name and key in _VALUES else key
                 yield value, place.below(named), f"{path}.{key}" if path else key
 
     def _scalar(self, node: yaml.ScalarNode, place: Place, path: str) -> Iterator[Candidate]:
@@ -194,7 +195,7 @@ def _items(node: yaml.Node, place: Place, path: str) -> Iterator[_Step]:
 
 
 def _name_of_value(node: yaml.MappingNode) -> str:
-    """NAME of a ``{name: NAME, value: …}``, as environments are listed."""
+    """NAME of a ``{name: NAME, value: …}``, as environments and parameters are listed."""
     scalars = (pair for pair in node.value if all(isinstance(one, yaml.ScalarNode) for one in pair))
     found = {str(key.value): str(value.value) for key, value in scalars}
-    return found.get("name", "") if "value" in found else ""
+    return found.get("name", "") if not _VALUES.isdisjoint(found) else ""

@@ -190,7 +190,7 @@ def is_split(place: Place, name_key: str, image: ImageReference, beside: Collect
     """Whether a mapping at PLACE whose NAME_KEY reads as IMAGE, with a tag and the keys BESIDE it, is an image."""
     if image.registry in _GIT_HOSTS:
         return False
-    if place.is_near_image or name_key.startswith("image"):
+    if place.is_near_image or _speaks_of_image(name_key):
         return True
     if "/" not in image.name or _GIT_ABOVE.match(place.key) or not _GIT_BESIDE.isdisjoint(beside):
         return False

@@ -46,10 +46,13 @@ class Split:
     def _pairs(self, values: dict[str, yaml.Node], place: Place) -> Iterator[tuple[str, tuple[str, ...], Place]]:
         """The keys that may hold a tag, those that may hold its name, and where these stand."""
         for tag_key, name_keys in shapes.SPLIT_KEYS:
-            if isinstance(values.get(tag_key), yaml.ScalarNode):
+            names = [values[key] for key in name_keys if key in values]
+            if isinstance(values.get(tag_key), yaml.ScalarNode) and (not names or any(map(_is_scalar, names))):
                 yield tag_key, name_keys, place
         for tag_key, name_key, stem in shapes.prefixed(values):
-            if isinstance(values[tag_key], yaml.ScalarNode) and isinstance(values[name_key], yaml.ScalarNode):
+            image = shapes.parse(text_of(values[name_key]))
+            is_whole = image is not None and bool(image.tag or image.digest)
+            if _is_scalar(values[tag_key]) and _is_scalar(values[name_key]) and not is_whole:
                 yield tag_key, (name_key,), Place((*place.keys, stem))
 
     def name_alone(self, node: yaml.MappingNode, place: Place, path: str) -> Iterator[Name]:
@@ -135,6 +138,10 @@ class Split:
         if why == NO_NAME and text_of(values.get("registry")):
             why = "only a registry is named beside it"
         return replace(candidate, pin=replace(candidate.pin, form=form, editable=False, why=why))
+
+
+def _is_scalar(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode)
 
 
 def _own_beside(values: dict[str, yaml.Node], stem: str) -> dict[str, yaml.Node]:
