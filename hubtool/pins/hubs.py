@@ -140,11 +140,11 @@ def _folders(files: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _charts(files: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Onyxia's catalogues: a chart is a hub."""
+    """Onyxia's catalogues: a chart is a hub. What stands in its own ``charts`` are copies of others."""
     found: dict[str, list[str]] = {}
     for file in files:
         parts = file.split("/", 2)
-        if parts[0] == CHARTS and len(parts) > 2:
+        if parts[0] == CHARTS and len(parts) > 2 and not parts[2].startswith(f"{CHARTS}/"):
             found.setdefault(parts[1], []).append(file)
     return {name: _in_order(own) for name, own in found.items() if f"{CHARTS}/{name}/{CHART_FILE}" in own}
 

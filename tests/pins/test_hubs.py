@@ -70,6 +70,7 @@ ONYXIA = [
     "charts/README.md",
     "charts/vscode-python/Chart.yaml",
     "charts/vscode-python/README.md",
+    "charts/vscode-python/charts/library/values.yaml",
     "charts/vscode-python/templates/statefulset.yaml",
     "charts/vscode-python/values.schema.json",
     "charts/vscode-python/values.yaml",
