@@ -11,13 +11,11 @@ import yaml
 from hubtool.pins import shapes
 from hubtool.pins.candidates import Candidate
 from hubtool.pins.hcl_nodes import EXPRESSION
-from hubtool.pins.merges import effective, text_of
+from hubtool.pins.merges import effective
 from hubtool.pins.shapes import Place
 from hubtool.pins.split import Split
 from hubtool.reference import ImageReference
 
-# Blocks of helm_release that set a chart's value: name = "singleuser.image.tag", value = "…".
-_SETS = ("set", "set_sensitive")
 # An image without a tag is something else below these: a virtual machine's, or the name of a choice.
 _ELSE = re.compile(
     r"initialize_params|boot_disk|google_compute|openstack|hcloud|digitalocean|proxmox|incus|lxd|libvirt"
@@ -49,7 +47,7 @@ def is_prose(place: Place) -> bool:
 
 @dataclass(frozen=True)
 class HclSplit(Split):
-    """Also reads two variables' defaults, and two set blocks of a chart, as a name and a tag."""
+    """Also reads two variables' defaults as a name and a tag."""
 
     def candidates(self, node: yaml.MappingNode, place: Place, path: str) -> Iterator[Candidate]:
         yield from super().candidates(node, place, path)
@@ -57,15 +55,6 @@ class HclSplit(Split):
             found = {key.value: _default(value) for key, value in node.value}
             defaults: dict[str, yaml.Node] = {key: value for key, value in found.items() if value is not None}
             yield from self._group(defaults, place, {key: f"{path}.{key}.default" for key in defaults})
-        for stem, values, paths in _sets(node, path):
-            yield from self._group(values, Place(tuple(stem.split("."))), paths)
-
-    def _group(self, values: dict[str, yaml.Node], place: Place, paths: dict[str, str]) -> Iterator[Candidate]:
-        for tag_key, name_keys, inner in self._pairs(values, place):
-            name_key = next((key for key in name_keys if key in values), None)
-            candidate = self._pin(values, tag_key, name_key, inner, paths[tag_key])
-            if candidate is not None:
-                yield candidate
 
     def _pin(
         self, values: dict[str, yaml.Node], tag_key: str, name_key: str | None, place: Place, path: str
@@ -81,23 +70,3 @@ def _default(variable: yaml.Node) -> yaml.ScalarNode | None:
         return None
     value = effective(variable)[0].get("default")
     return value if isinstance(value, yaml.ScalarNode) else None
-
-
-def _sets(node: yaml.MappingNode, path: str) -> Iterator[tuple[str, dict[str, yaml.Node], dict[str, str]]]:
-    """What the set blocks in NODE give: by the path of a chart's mapping, its keys' values and where these stand."""
-    groups: dict[str, tuple[dict[str, yaml.Node], dict[str, str]]] = {}
-    for key, blocks in node.value:
-        if key.value not in _SETS:
-            continue
-        items = blocks.value if isinstance(blocks, yaml.SequenceNode) else [blocks]
-        for i, item in enumerate(items):
-            fields = effective(item)[0] if isinstance(item, yaml.MappingNode) else {}
-            stem, _, last = text_of(fields.get("name")).rpartition(".")
-            value = fields.get("value")
-            if last and isinstance(value, yaml.ScalarNode):
-                values, paths = groups.setdefault(stem, ({}, {}))
-                values[last] = value
-                index = f"[{i}]" if isinstance(blocks, yaml.SequenceNode) else ""
-                paths[last] = f"{path}.{key.value}{index}.value".lstrip(".")
-    for stem, (values, paths) in groups.items():
-        yield stem, values, paths

@@ -13,7 +13,7 @@ from hubtool.pins.text import MAX_BYTES
 
 # No text that these bytes stand in is UTF-8: to be read, so that it is said.
 _NOT_UTF8 = (b"\0", b"\xff\xfe", b"\xfe\xff")
-_TAG_KEY = re.compile(rb"tag[\"']?\s*[:=]")
+_TAG_KEY = re.compile(rb"tag[\"']?\s*[:=]|name[\"']?\s*[:=]\s*[\"']?[\w.-]+\.\w*tag\b")
 _IMAGE_KEY = re.compile(rb"image(?:s|_?name|_?spec|_?ref|_?reference)?[\"']?\s*[:=](?!\s*\{\s*\})")
 _TAGGED = re.compile(rb"(?<=[a-z0-9]):[a-z0-9_]")
 # Keys that are written otherwise than they read: escaped, an alias, on a line of their own.

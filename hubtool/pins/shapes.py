@@ -160,6 +160,8 @@ def names_image(place: Place, reference: ImageReference) -> bool:
     tagged = bool(reference.tag or reference.digest)
     if not tagged and _NO_IMAGE_FILE.search(reference.name):
         return False
+    if place.keys[-2:] == ("machine", "image"):
+        return False  # CircleCI's
     if place.key in WHOLE_KEYS:
         return True
     if place.is_image:

@@ -12,6 +12,7 @@ from hubtool.pins import Form, Span, shapes
 from hubtool.pins.candidates import Candidate, Name, Source, refuse, why_odd
 from hubtool.pins.merges import effective, text_of
 from hubtool.pins.scalars import NULL, value_span
+from hubtool.pins.sets import chart_sets
 from hubtool.pins.shapes import Place
 from hubtool.reference import ImageReference, is_tag
 
@@ -42,6 +43,15 @@ class Split:
                 candidate = refuse(candidate, DOUBLED + ", ".join(sorted(doubled)))
             found.add(inner)
             yield replace(candidate, mapping=id(node), keys=frozenset((tag_key, *name_keys, *BESIDE)))
+        for stem, settings, paths in chart_sets(node, path):
+            yield from self._group(settings, Place(tuple(stem.split("."))), paths)
+
+    def _group(self, values: dict[str, yaml.Node], place: Place, paths: dict[str, str]) -> Iterator[Candidate]:
+        for tag_key, name_keys, inner in self._pairs(values, place):
+            name_key = next((key for key in name_keys if key in values), None)
+            candidate = self._pin(values, tag_key, name_key, inner, paths[tag_key])
+            if candidate is not None:
+                yield candidate
 
     def _pairs(self, values: dict[str, yaml.Node], place: Place) -> Iterator[tuple[str, tuple[str, ...], Place]]:
         """The keys that may hold a tag, those that may hold its name, and where these stand."""
