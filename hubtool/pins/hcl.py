@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import yaml
@@ -57,7 +57,7 @@ class HclSplit(Split):
             yield from self._group(defaults, place, {key: f"{path}.{key}.default" for key in defaults})
 
     def _pin(
-        self, values: dict[str, yaml.Node], tag_key: str, name_key: str | None, place: Place, path: str
+        self, values: Mapping[str, yaml.Node], tag_key: str, name_key: str | None, place: Place, path: str
     ) -> Candidate | None:
         # A name and a tag that are only handed on (image_tag = var.tag) stand somewhere else.
         if all(values[key].tag == EXPRESSION for key in (tag_key, name_key) if key):

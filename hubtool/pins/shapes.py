@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
 from hubtool.errors import HubtoolError
+from hubtool.pins import Unreadable
 from hubtool.pins.text import MASK
 from hubtool.reference import ImageReference
 
@@ -22,6 +23,7 @@ PROSE_KEYS = frozenset(
     {"description", "display_name", "displayname", "title", "summary", "help", "comment", "text", "label"}
 )
 MAX_LENGTH = 512
+MAX_PREFIXED = 500
 
 _IMAGE = re.compile(r"(?i)image(?!_?-?(pull|secret|polic))")
 _IMAGE_END = re.compile(r"(?i)(images?|image_?(name|spec|ref|reference))$")
@@ -194,20 +196,25 @@ def is_split(place: Place, name_key: str, image: ImageReference, beside: Collect
         return False
     if place.is_near_image or _speaks_of_image(name_key):
         return True
-    if "/" not in image.name or _GIT_ABOVE.match(place.key) or not _GIT_BESIDE.isdisjoint(beside):
+    if "/" not in image.name or _GIT_ABOVE.match(place.key) or any(key in beside for key in _GIT_BESIDE):
         return False
     return name_key.lower().endswith(("repository", "repo")) or bool(image.registry)
 
 
-def prefixed(keys: Collection[str]) -> Iterator[tuple[str, str, str]]:
-    """Pairs such as ``hub_image_name`` and ``hub_image_tag`` among KEYS: the tag's, the name's, what they share."""
-    for key in keys:
-        found = _PREFIXED_TAG.match(key)
-        names = _PREFIXED_NAMES[found["end"]] if found and key not in _WHOLE_TAG_KEYS else ()
-        for end in names:
-            if found and found["stem"] + end in keys:
-                yield key, found["stem"] + end, found["stem"]
-                break
+def prefixed(keys: Collection[str]) -> list[tuple[str, str, str]]:
+    """Pairs such as ``hub_image_name`` and ``hub_image_tag`` among KEYS: the tag's, the name's, what they share.
+
+    Raises Unreadable for more than anybody would write in one mapping.
+    """
+    matches = [found for key in keys if key[-3:] in ("tag", "Tag", "TAG") and (found := _PREFIXED_TAG.match(key))]
+    if len(matches) > MAX_PREFIXED:
+        raise Unreadable(f"has more than {MAX_PREFIXED} tags in one mapping")
+    found_names = ((found, _prefixed_name(found, keys)) for found in matches if found[0] not in _WHOLE_TAG_KEYS)
+    return [(found[0], name, found["stem"]) for found, name in found_names if name is not None]
+
+
+def _prefixed_name(tag: re.Match[str], keys: Collection[str]) -> str | None:
+    return next((tag["stem"] + end for end in _PREFIXED_NAMES[tag["end"]] if tag["stem"] + end in keys), None)
 
 
 _WHOLE_TAG_KEYS = frozenset(tag_key for tag_key, _ in SPLIT_KEYS)

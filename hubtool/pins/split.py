@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import ChainMap
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import yaml
@@ -46,14 +47,14 @@ class Split:
         for stem, settings, paths in chart_sets(node, path):
             yield from self._group(settings, Place(tuple(stem.split("."))), paths)
 
-    def _group(self, values: dict[str, yaml.Node], place: Place, paths: dict[str, str]) -> Iterator[Candidate]:
+    def _group(self, values: Mapping[str, yaml.Node], place: Place, paths: dict[str, str]) -> Iterator[Candidate]:
         for tag_key, name_keys, inner in self._pairs(values, place):
             name_key = next((key for key in name_keys if key in values), None)
             candidate = self._pin(values, tag_key, name_key, inner, paths[tag_key])
             if candidate is not None:
                 yield candidate
 
-    def _pairs(self, values: dict[str, yaml.Node], place: Place) -> Iterator[tuple[str, tuple[str, ...], Place]]:
+    def _pairs(self, values: Mapping[str, yaml.Node], place: Place) -> Iterator[tuple[str, tuple[str, ...], Place]]:
         """The keys that may hold a tag, those that may hold its name, and where these stand."""
         for tag_key, name_keys in shapes.SPLIT_KEYS:
             names = [values[key] for key in name_keys if key in values]
@@ -75,7 +76,7 @@ class Split:
         if image and not image.tag and not image.digest:
             yield Name(self.source.file, f"{path}.tag", image.name)
 
-    def _image(self, values: dict[str, yaml.Node], name_key: str) -> ImageReference | None:
+    def _image(self, values: Mapping[str, yaml.Node], name_key: str) -> ImageReference | None:
         name = text_of(values.get(name_key))
         below = text_of(values.get("image")) if name_key == "repository" else ""
         if below and "/" not in below and ":" not in below:
@@ -84,7 +85,7 @@ class Split:
         return shapes.parse(f"{registry}/{name}" if registry else name)
 
     def _pin(
-        self, values: dict[str, yaml.Node], tag_key: str, name_key: str | None, place: Place, path: str
+        self, values: Mapping[str, yaml.Node], tag_key: str, name_key: str | None, place: Place, path: str
     ) -> Candidate | None:
         values = _own_beside(values, place.key)
         tag_node = values[tag_key]
@@ -135,7 +136,7 @@ class Split:
         return Candidate(pin, id(tag_node))
 
     def _tag_only(
-        self, values: dict[str, yaml.Node], tag_key: str, has_name: bool, place: Place, path: str
+        self, values: Mapping[str, yaml.Node], tag_key: str, has_name: bool, place: Place, path: str
     ) -> Candidate | None:
         tag_node = values[tag_key]
         assert isinstance(tag_node, yaml.ScalarNode)
@@ -154,7 +155,7 @@ def _is_scalar(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode)
 
 
-def _own_beside(values: dict[str, yaml.Node], stem: str) -> dict[str, yaml.Node]:
+def _own_beside(values: Mapping[str, yaml.Node], stem: str) -> Mapping[str, yaml.Node]:
     """VALUES where STEM_registry and STEM_digest, if there, are the registry and the digest."""
     own = {
         key: values[stem + end]
@@ -162,7 +163,7 @@ def _own_beside(values: dict[str, yaml.Node], stem: str) -> dict[str, yaml.Node]
         for end in (f"_{key}", f"_{key.upper()}", key.title())
         if stem and stem + end in values
     }
-    return {**values, **own} if own else values
+    return ChainMap(own, dict(values)) if own else values
 
 
 def _why_no_tag(node: yaml.ScalarNode, tag: str) -> str | None:

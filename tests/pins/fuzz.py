@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from hubtool.errors import HubtoolError
 from hubtool.pins import Pin, Unreadable
 from hubtool.pins.edit import move_pins
-from hubtool.pins.find import find_pins
+from hubtool.pins.find import parse_and_find
+from hubtool.pins.hints import may_hold_pins
+from hubtool.pins.kinds import kind_of
 from tests.pins.corpus import CORPUS
 
 CASES = Path(__file__).parent / "cases"
@@ -76,9 +78,10 @@ def check(mutant: tuple[bytes, str, str]) -> None:
     data, file, tag = mutant
     started = time.monotonic()
     try:
-        pins = find_pins(data, file)
+        pins = parse_and_find(data, file).pins
     except Unreadable:
         return
+    assert may_hold_pins(data, kind_of(file)) or not pins
     editable = [pin for pin in pins if pin.editable]
     groups = [editable, *([pin] for pin in editable[:3]), [pin for pin in editable if pin.image == editable[0].image]]
     for group in groups if editable else []:

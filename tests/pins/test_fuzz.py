@@ -30,6 +30,11 @@ LARGE = {
     "100,000 levels": b"- !a " * 100_000 + b"image: r/i:T",
     "a long path in a value": b"image: r/i:T\nx: " + b"a/" * 1_000_000,
     "a long comment": b"# " + b"tag: image: a/b:c " * 100_000,
+    "tags in one mapping": b"{" + b"".join(b"a%d_tag: T, a%d_name: r/i, " % (n, n) for n in range(50_000)) + b"}",
+    "keys beside tags": b"{"
+    + b"".join(b"a%d_tag: T, a%d: r/i, " % (n, n) for n in range(400))
+    + b"".join(b"k%d: x, " % n for n in range(100_000))
+    + b"}",
     "spaces": b"image:" + b" " * 1_000_000 + b"r/i:T # T",
 }
 
