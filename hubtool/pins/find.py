@@ -25,7 +25,7 @@ from hubtool.reference import ImageReference
 
 # Aliases and merges can make much of little; no file that people keep comes near.
 MAX_PATH = 2000
-MAX_MERGES = 1000
+MAX_MERGES = 10_000
 _VALUES = frozenset({"value", "default"})
 
 

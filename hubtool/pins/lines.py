@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hubtool.pins import Form, Pin, Span, shapes
 from hubtool.pins.shapes import Place
-from hubtool.pins.text import mask
+from hubtool.pins.text import BOM, mask
 from hubtool.reference import is_tag
 
 _LINE = re.compile(
@@ -89,9 +89,11 @@ def _lines(text: str) -> Iterator[_Line]:
     start, scalar, last = 0, None, 0
     for number, (raw, masked) in enumerate(zip(text.split("\n"), mask(text).split("\n"), strict=True), 1):
         at, start = start, start + len(raw) + 1
+        if number == 1 and raw.startswith(BOM):
+            at, masked = at + 1, masked[1:]
         if "{%" in raw:
             branches.read(raw)
-        bare, indent = masked.strip().lstrip("\ufeff"), len(masked) - len(masked.lstrip(" "))
+        bare, indent = masked.strip(), len(masked) - len(masked.lstrip(" "))
         if not bare or bare.startswith("#") or (scalar is not None and indent > scalar):
             continue
         scalar = indent if _BLOCK.match(masked) else None

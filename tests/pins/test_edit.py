@@ -188,6 +188,12 @@ def test_where_a_digest_has_no_place_it_is_refused_with_the_reason(before: str, 
     assert move_pins(data, find_pins(data, "f.yaml"), "U", NEW) == re.sub(rb"\bT\b", b"U", data)
 
 
+def test_a_pin_that_is_there_already_does_not_even_get_quotes() -> None:
+    for text in (f"image: {{repository: r/i, tag: 1.10, digest: '{NEW}'}}\n", "image: {name: r/i, tag: 1.10}\n"):
+        data = text.encode()
+        assert move_pins(data, find_pins(data, "f.yaml"), "1.10", NEW) == data
+
+
 def test_a_digest_that_is_not_known_is_not_pinned() -> None:
     data = b"image: r/i:T\n"
     with pytest.raises(HubtoolError, match="the digest of r/i:U is not known"):

@@ -189,6 +189,29 @@ def test_a_hostile_file_is_skipped_with_the_reason(data: bytes, why: str) -> Non
     assert time.monotonic() - started < 5
 
 
+def chained(length: int) -> bytes:
+    return b"a0: &a0 {image: r/i:T}\n" + b"".join(b"a%d: &a%d {<<: *a%d }\n" % (n, n, n - 1) for n in range(1, length))
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (chained(300), "merges more than 200 mappings into one"),
+        (b"a: &a {image: r/i:T}\nl:\n" + b"- {<<: *a }\n" * 10_001, "merges more than 10,000 times"),
+        (b"? " + b"k" * 2001 + b"\n: {a: {image: r/i:T}}", "a path of more than 2,000 characters"),
+        (b"{" + b"".join(b"a%d_tag: T, " % n for n in range(501)) + b"}", "more than 500 tags in one mapping"),
+    ],
+)
+def test_what_nobody_would_write_is_skipped_with_the_reason(data: bytes, why: str) -> None:
+    with pytest.raises(Unreadable, match=why):
+        find_pins(data, "f.yaml")
+
+
+def test_what_somebody_might_write_is_read() -> None:
+    assert only(chained(190)).tag == "T"
+    assert only(b"a: &a {image: r/i:T}\nl:\n" + b"- {<<: *a }\n" * 2000).tag == "T"
+
+
 def test_a_helm_template_is_skipped_and_a_plain_file_beside_it_is_not() -> None:
     with pytest.raises(Unreadable, match="Helm template"):
         find_pins(b"image: {{ .Values.image }}", "chart/templates/deployment.yaml")
