@@ -104,6 +104,8 @@ class Split:
             return self.source.refused(
                 tag_node, path, image.name, "split", "its image holds a tag too; which one counts?"
             )
+        if text_of(values.get("sha")):
+            return self.source.refused(tag_node, path, image.name, "split", "is pinned by the key 'sha' beside it too")
         return self._split_editable(tag_node, values.get("digest"), image.name, path)
 
     def _split_editable(
