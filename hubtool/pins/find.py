@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import yaml
 
@@ -153,8 +153,10 @@ class _Walk:
                     self.merged.add(id(source))
                     yield source, place, path
             elif not (key in taken and (isinstance(value, yaml.ScalarNode) or isinstance(place, SchemaPlace))):
-                named = name if name and key in _VALUES else key
-                yield value, place.below(named), f"{path}.{key}" if path else key
+                inner = place.below(key)
+                if name and key in _VALUES:
+                    inner = replace(place.below(name), in_list=False)
+                yield value, inner, f"{path}.{key}" if path else key
 
     def _scalar(self, node: yaml.ScalarNode, place: Place, path: str) -> Iterator[Candidate]:
         text = str(node.value)

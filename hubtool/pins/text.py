@@ -86,8 +86,8 @@ def read(data: bytes, file: str) -> Document:
         try:
             return Document(text, _compose(mask(body)), offset, masked=True)
         except yaml.YAMLError as error:
-            raise Template(f"is a template that is not YAML: {_problem(error)}", text) from error
-    raise Unreadable(f"is not YAML: {_problem(problem)}")
+            raise Template(f"is a template that is not YAML: {_problem(error, body)}", text) from error
+    raise Unreadable(f"is not YAML: {_problem(problem, body)}")
 
 
 def _hcl(body: str) -> tuple[yaml.Node, ...]:
@@ -136,10 +136,14 @@ def _refuse_deep(text: str) -> None:
             depth -= 1
 
 
-def _problem(error: yaml.YAMLError) -> str:
+def _problem(error: yaml.YAMLError, text: str) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return f"{problem} (line {mark.line + 1})" if mark else str(problem)
+    if mark is None:
+        return str(problem)
+    # Not mark.line: YAML has more line ends than grep and editors have.
+    line = text.count("\n", 0, mark.index) + 1
+    return f"{problem} (line {line})"
 
 
 def mask(text: str) -> str:

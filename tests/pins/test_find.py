@@ -179,6 +179,7 @@ def test_a_file_that_holds_itself_is_read() -> None:
         (b"image: \x07", "not YAML"),
         (b"image: *nothing", "not YAML"),
         (b"image: r/i:T\n\tb: 1", "not YAML"),
+        ("image: r/i:T\n# \u2028\n# \u0085\r\rx: ]\n".encode(), r"not YAML: .* \(line 3\)"),
         (b"sops: {mac: x}\nimage: r/i:T", "SOPS"),
     ],
 )
