@@ -13,7 +13,8 @@ from hubtool.pins.text import MAX_BYTES
 
 # No text that these bytes stand in is UTF-8: to be read, so that it is said.
 _NOT_UTF8 = (b"\0", b"\xff\xfe", b"\xfe\xff")
-_TAG_KEY = re.compile(rb"tag[\"']?\s*[:=]|name[\"']?\s*[:=]\s*[\"']?[\w.-]+\.\w*tag\b")
+_TAG_KEY = re.compile(rb"tag[\"']?\s*[:=]")
+_SET_KEY = re.compile(rb"name[\"']?\s*[:=]\s*[\"']?[\w.-]+\.\w*tag\b")
 _IMAGE_KEY = re.compile(rb"image(?:s|_?name|_?spec|_?ref|_?reference)?[\"']?\s*[:=](?!\s*\{\s*\})")
 _TAGGED = re.compile(rb"(?<=[a-z0-9]):[a-z0-9_]")
 # Keys that are written otherwise than they read: escaped, an alias, on a line of their own.
@@ -33,7 +34,9 @@ def may_hold_pins(data: bytes, kind: Kind | None) -> bool:
     if any(mark in low for mark in _NOT_UTF8):
         return True
     speaks = b"image" in low or (kind == "hcl" and b"tag" in low)  # a variable's name is no key there
-    if (b"tag" in low and _has(_TAG_KEY, low)) or (speaks and (kind == "hcl" or _has(_IMAGE_KEY, low))):
+    if (b"tag" in low and (_has(_TAG_KEY, low) or _has(_SET_KEY, low))) or (
+        speaks and (kind == "hcl" or _has(_IMAGE_KEY, low))
+    ):
         return True
     if _has_reference(low, slash=not (speaks or b"container" in low)):
         return True
