@@ -12,11 +12,12 @@ from hubtool.pins.kinds import Kind
 from hubtool.pins.text import MAX_BYTES
 
 # No text that these bytes stand in is UTF-8: to be read, so that it is said.
-_NOT_UTF8 = (b"\0", b"\xff\xfe", b"\xfe\xff")
+_NOT_UTF8 = (b"\0", b"\xff", b"\xfe")
 _TAG_KEY = re.compile(rb"tag[\"']?\s*[:=]")
 _SET_KEY = re.compile(rb"name[\"']?\s*[:=]\s*[\"']?[\w.-]+\.\w*tag\b")
 _IMAGE_KEY = re.compile(rb"image(?:s|_?name|_?spec|_?ref|_?reference)?[\"']?\s*[:=](?!\s*\{\s*\})")
 _TAGGED = re.compile(rb"(?<=[a-z0-9]):[a-z0-9_]")
+_STARTS = frozenset(bytes([byte]) for byte in b"abcdefghijklmnopqrstuvwxyz0123456789_")
 # Keys that are written otherwise than they read: escaped, an alias, on a line of their own.
 _ESCAPED = re.compile(rb"\\[xu][0-9a-f]{2}")
 _ODD_KEY = re.compile(rb"(?:^|[-{,\[])[ \t]*(?:\?\s|\*[^\s,]+\s*:\s)", re.MULTILINE)
@@ -47,6 +48,8 @@ def may_hold_pins(data: bytes, kind: Kind | None) -> bool:
 
 def _has_reference(low: bytes, *, slash: bool) -> bool:
     """Whether a word has a colon and a tag after it; with SLASH, a "/" before them too."""
+    if _STARTS.isdisjoint({part[:1] for part in low.split(b":")[1:]}):
+        return False
     for number, found in enumerate(_TAGGED.finditer(low)):
         at = found.start()
         word = _BREAK.split(low[max(at - _WORD, 0) : at])[-1]
