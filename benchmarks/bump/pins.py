@@ -1,4 +1,4 @@
-"""Pins, against the clock: `python benchmarks/pins.py [--files N] [--runs N]` (in .venv).
+"""Pins, against the clock: `python -m benchmarks.bump.pins [--files N] [--runs N]`.
 
 (a) `hubtool pins list --json` over 10,000 YAML files in the shape of hub deployments, 1 in 50 holding a pin, beside
     the shell step that hubs bump with today (grep -lr, then grep, awk and sed a file that it names), and a ruamel.yaml
@@ -304,10 +304,14 @@ def timed(work: Callable[[], None]) -> float:
     return time.perf_counter() - started
 
 
-if __name__ == "__main__":
+def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
     compare(options.files, options.runs)
     plan_hubs(100, options.runs)
+
+
+if __name__ == "__main__":
+    main()

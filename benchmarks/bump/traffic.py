@@ -1,4 +1,4 @@
-"""What one bump costs the network: `python -m benchmarks.bump_traffic [--files N] [--commits N]` (in .venv).
+"""What one bump costs the network: `python -m benchmarks.bump.traffic [--files N] [--commits N]`.
 
 One hub's pin is moved in a deployment repository of 2,000 files with 200 commits, held by the tests' stand-in for
 GitHub (its API over HTTP with gzip, git by git's own http-backend). Counted at that server: requests, and bytes with
@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.pins import write_files
+from benchmarks.bump.pins import write_files
 from hubtool.config import Deployment
 from hubtool.console import table
 from hubtool.forges.github import CLONE
