@@ -40,7 +40,7 @@ def _check(root: Path, change: Change) -> os.stat_result:
         status = file.lstat()
         if not stat.S_ISREG(status.st_mode) or file.parent.resolve() != file.parent:
             raise HubtoolError("is a link now, and hubtool follows none", where=where)
-        if not (status.st_mode & 0o222 and os.access(file, os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)):
+        if not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)):
             raise HubtoolError(
                 "may not be written, so nothing was", where=where, hint="give yourself the right: chmod u+w"
             )

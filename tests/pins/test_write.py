@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,9 +55,52 @@ def fails(root: Path, message: str) -> None:
     assert state(root) == before
 
 
-def test_a_file_that_may_not_be_written_stops_all(root: Path) -> None:
+def test_a_file_that_may_not_be_written_stops_all() -> None:
+    with tempfile.TemporaryDirectory() as name:  # tmp_path is closed to other users
+        root = Path(name)
+        for file in ("a.yaml", "c.yaml"):
+            (root / file).write_bytes(b"old " + file.encode())
+        (root / "c.yaml").chmod(0o444)
+        root.chmod(0o777)
+        (root / "a.yaml").chmod(0o666)
+        before = state(root)
+        assert "c.yaml: may not be written, so nothing was" in as_nobody(lambda: write_changes(root, FLAT))
+        assert state(root) == before
+
+
+FLAT = changes("a.yaml", "c.yaml")
+
+
+def as_nobody(work: Callable[[], None]) -> str:
+    """What WORK raises where root's rights don't hold; a user has none of them anyway."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setresgid(65534, 65534, 65534)
+            os.setresuid(65534, 65534, 65534)
+        try:
+            work()
+        except HubtoolError as error:
+            os.write(writer, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as stream:
+        told = stream.read().decode()
+    os.waitpid(child, 0)
+    return told
+
+
+def test_read_only_files_are_no_hindrance_to_who_may_write_them(root: Path) -> None:
     (root / "c.yaml").chmod(0o444)
-    fails(root, r"c\.yaml: may not be written, so nothing was")
+    if os.geteuid() == 0:
+        write_changes(root, changes())
+        assert state(root) == dict.fromkeys(FILES, b"new\r\n")
+        assert stat.S_IMODE((root / "c.yaml").stat().st_mode) == 0o444
+    else:
+        fails(root, r"c\.yaml: may not be written")
 
 
 def test_a_file_that_changed_since_it_was_read_stops_all(root: Path) -> None:
