@@ -30,8 +30,8 @@ from benchmarks.bump.pins import write_files
 from hubtool.config import Deployment
 from hubtool.console import table
 from hubtool.forges.github import CLONE
-from hubtool.pins.bump import bump_hubs
-from hubtool.pins.request import Group
+from hubtool.pins.proposals.bump import bump_hubs
+from hubtool.pins.proposals.request import Group
 from hubtool.process import run
 from hubtool.reference import ImageReference
 from hubtool.sandbox.parts import cache_folder

@@ -9,9 +9,9 @@ from hubtool import console
 from hubtool.config import FILE_NAME, Config, Deployment, load
 from hubtool.errors import HubtoolError, Where
 from hubtool.forges import is_repository
-from hubtool.pins.bump import bump_hubs
-from hubtool.pins.job import Bump, Rules
-from hubtool.pins.request import Group
+from hubtool.pins.proposals.bump import bump_hubs
+from hubtool.pins.proposals.job import Bump, Rules
+from hubtool.pins.proposals.request import Group
 from hubtool.plan.records import Record, read_record
 from hubtool.reference import ImageReference
 

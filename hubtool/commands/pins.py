@@ -7,8 +7,9 @@ from pathlib import Path
 
 from hubtool import console
 from hubtool.errors import HubtoolError
-from hubtool.pins import Pin, shapes
+from hubtool.pins import Pin
 from hubtool.pins.choose import Choice, choose
+from hubtool.pins.finders import shapes
 from hubtool.pins.hubs import Hubs
 from hubtool.pins.scan import Change, Scan
 from hubtool.pins.tree import Tree

@@ -8,8 +8,8 @@ from pathlib import Path
 from hubtool import console
 from hubtool.commands.bump import find_deployment, find_image, read_config, report
 from hubtool.errors import HubtoolError
-from hubtool.pins.merge import Merge, promote_branch
-from hubtool.pins.promote import promote_hubs
+from hubtool.pins.proposals.merge import Merge, promote_branch
+from hubtool.pins.proposals.promote import promote_hubs
 
 
 def promote(

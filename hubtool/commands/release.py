@@ -17,9 +17,9 @@ from hubtool.config import Config, Deployment, load
 from hubtool.contracts.report import as_text
 from hubtool.engines import Engine, choose_engine
 from hubtool.forges import open_forge
-from hubtool.pins.bump import bump_hubs
-from hubtool.pins.job import Bump, Held, Rules
-from hubtool.pins.request import Group
+from hubtool.pins.proposals.bump import bump_hubs
+from hubtool.pins.proposals.job import Bump, Held, Rules
+from hubtool.pins.proposals.request import Group
 from hubtool.plan import Variant, make_plan
 from hubtool.plan.source import read_source
 

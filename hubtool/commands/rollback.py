@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hubtool.commands.bump import find_deployment, find_image, read_config, report
-from hubtool.pins.rollback import roll_back
+from hubtool.pins.proposals.rollback import roll_back
 
 
 def rollback(

@@ -1,8 +1,9 @@
 """Pins: the places in a deployment repository that name an image and tag.
 
-A pure core, bytes in and bytes out: ``find`` reads pins with their positions, ``edit`` replaces the bytes of a
-tag and nothing else, ``prove`` reads both versions again and refuses anything but the intended change.
-``choose`` and ``scope`` say which pins a bump means; ``scan`` puts the pieces together over many files.
+A pure core, bytes in and bytes out: ``formats`` reads files as nodes with positions, ``finders`` says which of these
+are pins, ``edit`` replaces the bytes of a tag and nothing else, ``prove`` reads both versions again and refuses
+anything but the intended change. ``choose`` says which pins are meant, ``hubs`` whose they are; ``scan`` puts the
+pieces together over many files, ``tree`` over a folder's. ``proposals`` makes pull requests of it.
 """
 
 from __future__ import annotations

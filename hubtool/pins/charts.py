@@ -9,11 +9,11 @@ from typing import Literal
 
 from hubtool.errors import HubtoolError, Where
 from hubtool.pins import Span
-from hubtool.pins.app_versions import CHART, read_chart, top_scalar
+from hubtool.pins.finders.app_versions import CHART, read_chart, top_scalar
+from hubtool.pins.formats.scalars import value_span
+from hubtool.pins.formats.text import Document
 from hubtool.pins.prove import Edit, prove
-from hubtool.pins.scalars import value_span
 from hubtool.pins.scan import Change
-from hubtool.pins.text import Document
 
 Policy = Literal["auto", "always", "never"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hubtool.errors import HubtoolError
 from hubtool.pins import Pin
-from hubtool.pins.shapes import parse
+from hubtool.pins.finders.shapes import parse
 from hubtool.reference import ImageReference
 
 MAX_LISTED = 20

@@ -10,7 +10,7 @@ import yaml
 
 from hubtool.errors import HubtoolError, Where
 from hubtool.pins import Unreadable
-from hubtool.pins.text import read
+from hubtool.pins.formats.text import read
 
 CLUSTER_FILE = "cluster.yaml"
 VALUES = "helm_chart_values_files"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from hubtool.errors import HubtoolError, Where
 from hubtool.pins import Form, Pin, Span
+from hubtool.pins.formats.scalars import reads_as_text
 from hubtool.pins.prove import Edit, prove
-from hubtool.pins.scalars import reads_as_text
 from hubtool.reference import is_tag
 
 

@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 from hubtool.errors import HubtoolError
 from hubtool.pins import Skipped, Unreadable
+from hubtool.pins.formats.text import MAX_BYTES
 from hubtool.pins.scan import Scan, merged, scan
-from hubtool.pins.text import MAX_BYTES
 
 # Below this many files, processes of their own cost more than they save.
 MANY = 2000

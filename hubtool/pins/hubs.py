@@ -16,7 +16,7 @@ from functools import cached_property
 from hubtool.console import printable
 from hubtool.errors import HubtoolError, Where
 from hubtool.pins.clusters import CLUSTER_FILE, cluster_of, inside, read_cluster
-from hubtool.pins.kinds import kind_of
+from hubtool.pins.formats.kinds import kind_of
 
 FOLDER = "deployments"
 CHARTS = "charts"

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from hubtool.pins import Pin
-from hubtool.pins.candidates import Name
-from hubtool.pins.schema import values_path
-from hubtool.pins.split import NO_NAME
+from hubtool.pins.finders.candidates import Name
+from hubtool.pins.finders.schema import values_path
+from hubtool.pins.finders.split import NO_NAME
 
 
 def inherit(pins: Iterable[Pin], names: Iterable[Name] = ()) -> list[Pin]:

@@ -11,11 +11,11 @@ import yaml
 
 from hubtool.errors import HubtoolError, Where
 from hubtool.pins import Pin, Span, Template, Unreadable
-from hubtool.pins.kinds import kind_of
-from hubtool.pins.lines import find_line_pins
-from hubtool.pins.links import find_link_pins
-from hubtool.pins.scalars import STR, reads_as_text, value_span
-from hubtool.pins.text import Document, no_collecting, read
+from hubtool.pins.finders.lines import find_line_pins
+from hubtool.pins.finders.links import find_link_pins
+from hubtool.pins.formats.kinds import kind_of
+from hubtool.pins.formats.scalars import STR, reads_as_text, value_span
+from hubtool.pins.formats.text import Document, no_collecting, read
 from hubtool.pins.witness import json_changes
 
 

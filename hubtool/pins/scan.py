@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from hubtool.console import printable
 from hubtool.pins import Pin, Skipped, Unreadable
-from hubtool.pins.candidates import Name
 from hubtool.pins.edit import move_pins
-from hubtool.pins.find import find
+from hubtool.pins.finders.candidates import Name
+from hubtool.pins.finders.find import find
 
 
 @dataclass(frozen=True)

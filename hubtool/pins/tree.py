@@ -9,13 +9,13 @@ from typing import TypeVar
 
 from hubtool.errors import HubtoolError
 from hubtool.pins import Pin, Skipped, Unreadable
-from hubtool.pins.app_versions import app_version_pins, chart_images
-from hubtool.pins.candidates import Name
 from hubtool.pins.charts import Policy, with_versions
+from hubtool.pins.finders.app_versions import app_version_pins, chart_images
+from hubtool.pins.finders.candidates import Name
 from hubtool.pins.folder import list_folder, read_file, scan_folder
+from hubtool.pins.formats.kinds import kind_of
 from hubtool.pins.hubs import Hubs, cluster_files, find_hubs
 from hubtool.pins.inherit import inherit
-from hubtool.pins.kinds import kind_of
 from hubtool.pins.scan import Change, Scan, merged, move
 
 _InFile = TypeVar("_InFile", Pin, Name)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from hubtool.config import Deployment
-from hubtool.pins.bump import bump_hubs
-from hubtool.pins.job import Bump
-from hubtool.pins.request import Group
+from hubtool.pins.proposals.bump import bump_hubs
+from hubtool.pins.proposals.job import Bump
+from hubtool.pins.proposals.request import Group
 from hubtool.reference import ImageReference
 from hubtool.registries import Credentials
 from tests.conftest import LocalRegistry

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from hubtool.errors import HubtoolError
 from hubtool.pins import Pin, Unreadable
 from hubtool.pins.edit import move_pins
-from hubtool.pins.find import parse_and_find
-from hubtool.pins.hints import may_hold_pins
-from hubtool.pins.kinds import kind_of
+from hubtool.pins.finders.find import parse_and_find
+from hubtool.pins.finders.hints import may_hold_pins
+from hubtool.pins.formats.kinds import kind_of
 from tests.pins.corpus import CORPUS
 
 CASES = Path(__file__).parent / "cases"

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from hubtool.errors import HubtoolError
 from hubtool.pins import Pin
-from hubtool.pins.app_versions import app_version_pins, chart_images
 from hubtool.pins.charts import Policy, chart_of, raise_version, wants_version, with_versions
 from hubtool.pins.choose import choose
 from hubtool.pins.edit import move_pins
-from hubtool.pins.find import find_pins
+from hubtool.pins.finders.app_versions import app_version_pins, chart_images
+from hubtool.pins.finders.find import find_pins
 from hubtool.pins.scan import Change, move
 from hubtool.reference import ImageReference
 from tests.pins.corpus import CORPUS, needs_corpus

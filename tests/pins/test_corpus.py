@@ -9,7 +9,7 @@ import pytest
 
 from hubtool.pins.choose import choose
 from hubtool.pins.edit import move_pins
-from hubtool.pins.find import find_pins
+from hubtool.pins.finders.find import find_pins
 from hubtool.pins.scan import scan
 from hubtool.reference import ImageReference
 from tests.pins.corpus import CORPUS, HELD, needs_corpus, rows, yaml_files

@@ -10,7 +10,7 @@ from hubtool.errors import HubtoolError
 from hubtool.pins import Pin, Unreadable
 from hubtool.pins.choose import choose
 from hubtool.pins.edit import move_pins
-from hubtool.pins.find import find_pins
+from hubtool.pins.finders.find import find_pins
 from hubtool.reference import ImageReference
 
 CASES = Path(__file__).parent / "cases"

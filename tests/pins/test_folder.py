@@ -7,8 +7,8 @@ import pytest
 
 from hubtool.errors import HubtoolError
 from hubtool.pins.folder import BLOCK, MANY, list_folder, read_file, scan_folder
+from hubtool.pins.formats.text import MAX_BYTES
 from hubtool.pins.scan import scan
-from hubtool.pins.text import MAX_BYTES
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from hubtool.pins import Unreadable
-from hubtool.pins.find import find_pins
+from hubtool.pins.finders.find import find_pins
 from tests.pins.fuzz import check, mutants
 
 

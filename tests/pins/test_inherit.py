@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from hubtool.errors import HubtoolError
-from hubtool.pins.candidates import Name
 from hubtool.pins.choose import choose
 from hubtool.pins.edit import move_pins
-from hubtool.pins.find import find
+from hubtool.pins.finders.candidates import Name
+from hubtool.pins.finders.find import find
 from hubtool.pins.inherit import inherit
 from hubtool.pins.scan import move, scan
 from hubtool.reference import ImageReference

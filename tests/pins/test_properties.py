@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hubtool.pins import Unreadable
 from hubtool.pins.choose import of_image
 from hubtool.pins.edit import move_pins
-from hubtool.pins.find import find_pins
-from hubtool.pins.text import read
+from hubtool.pins.finders.find import find_pins
+from hubtool.pins.formats.text import read
 from hubtool.reference import ImageReference
 
 IMAGE = "example.org/team/notebook"

@@ -6,8 +6,8 @@ import pytest
 
 from hubtool.errors import HubtoolError
 from hubtool.pins import Span
+from hubtool.pins.formats.text import read
 from hubtool.pins.prove import Edit, _Comparison, prove
-from hubtool.pins.text import read
 
 BEFORE = b"# c\nimage:\n  name: r/i\n  tag: &t T  # keep\nother: *t\nn: 1\n"
 AT = BEFORE.index(b"T  #")

@@ -1,0 +1,1 @@
+"""Files as text and nodes with positions: YAML, JSON, HCL."""

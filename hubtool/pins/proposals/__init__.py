@@ -1,0 +1,1 @@
+"""From pins to a pull request: bump, rollback, promotion."""
