@@ -13,6 +13,7 @@ from hubtool.errors import HubtoolError, Where
 from hubtool.pins import Pin, Span, Template, Unreadable
 from hubtool.pins.finders.lines import find_line_pins
 from hubtool.pins.finders.links import find_link_pins
+from hubtool.pins.formats.blocks import inner
 from hubtool.pins.formats.kinds import kind_of
 from hubtool.pins.formats.scalars import STR, reads_as_text, value_span
 from hubtool.pins.formats.text import Document, no_collecting, read
@@ -51,8 +52,6 @@ def prove(before: bytes, after: bytes, edits: Sequence[Edit], file: str) -> None
     except Unreadable as error:
         raise _refusal(file, f"after the edit the file {error}") from error
     _same_bytes(old.text, new.text, sorted(edits), file)
-    if len(old.nodes) != len(new.nodes):
-        raise _refusal(file, "the number of documents would change")
     comparison = _Comparison(old, new, sorted(edits), file)
     comparison.run()
     if old.kind == "json":
@@ -129,6 +128,8 @@ class _Comparison:
         self.back: dict[int, int] = {}
 
     def run(self) -> None:
+        if len(self.old.nodes) != len(self.new.nodes):
+            raise _refusal(self.file, "the number of documents would change")
         stack: list[tuple[yaml.Node, yaml.Node]] = list(zip(self.old.nodes, self.new.nodes, strict=True))
         while stack:
             a, b = stack.pop()
@@ -158,6 +159,9 @@ class _Comparison:
             if (a.value, a.tag, a.style) != (b.value, b.tag, b.style):
                 raise self._refuse(a, "another value would change")
             return
+        if a.style == b.style == "|" and a.tag == b.tag:
+            self._block(a, b, inside)
+            return
         if b.value != self._expected(a, inside):
             raise self._refuse(a, "the tag would not read as intended")
         if b.tag != STR:
@@ -165,11 +169,18 @@ class _Comparison:
         if (a.value, a.tag) != (b.value, b.tag):
             self.changed.append((str(a.value), str(b.value)))
 
+    def _block(self, a: yaml.ScalarNode, b: yaml.ScalarNode, inside: list[Edit]) -> None:
+        """The same for a file within the file."""
+        old, new = inner(self.old, a), inner(self.new, b)
+        if old is None or new is None:
+            raise self._refuse(a, "the value is not written as it reads")
+        _Comparison(old, new, inside, self.file).run()
+
     def _edits_inside(self, node: yaml.ScalarNode) -> list[Edit]:
         start = int(node.start_mark.index) + self.old.offset
         end = int(node.end_mark.index) + self.old.offset
-        first = bisect_left(self.starts, start)
-        inside = [edit for edit in self.edits[first : first + 2] if edit.span.start < end and edit.span.end <= end]
+        first, last = bisect_left(self.starts, start), bisect_left(self.starts, end)
+        inside = [edit for edit in self.edits[first:last] if edit.span.end <= end]
         self.used.update(inside)
         return inside
 

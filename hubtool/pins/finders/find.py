@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import yaml
@@ -19,6 +19,7 @@ from hubtool.pins.finders.merges import MERGE, merge_sources
 from hubtool.pins.finders.schema import SchemaPlace, SchemaSplit, root_place
 from hubtool.pins.finders.shapes import Place
 from hubtool.pins.finders.split import DOUBLED
+from hubtool.pins.formats.blocks import inner, is_file
 from hubtool.pins.formats.kinds import kind_of
 from hubtool.pins.formats.scalars import STR, value_span
 from hubtool.pins.formats.text import Document, decode, no_collecting, read
@@ -108,11 +109,15 @@ class _Walk:
         self.merged: set[int] = set()
         self.names: list[Name] = []
         self.merges = 0
+        self.blocks: list[_Walk] = []
         self._seen: set[tuple[int | bool, ...]] = set()
 
     def candidates(self) -> Iterator[Candidate]:
         file = self.source.file
-        levels: list[Iterator[_Step]] = [iter([(node, root_place(node, file), "") for node in self.document.nodes])]
+        yield from self.steps([(node, root_place(node, file), "") for node in self.document.nodes])
+
+    def steps(self, first: Iterable[_Step]) -> Iterator[Candidate]:
+        levels: list[Iterator[_Step]] = [iter(first)]
         while levels:
             step = next(levels[-1], None)
             if step is None:
@@ -161,6 +166,9 @@ class _Walk:
 
     def _scalar(self, node: yaml.ScalarNode, place: Place, path: str) -> Iterator[Candidate]:
         text = str(node.value)
+        if node.style == "|" and is_file(place.key):
+            yield from self._block(node, place, path)
+            return
         if not text or (node.tag != STR and not str(node.tag).startswith("!")):
             return
         if ":" not in text and "@" not in text and not shapes.may_have_no_tag(place):
@@ -175,6 +183,17 @@ class _Walk:
                 yield self.source.refused(node, path, reference.name, "prose", "is prose", reference)
         elif reference.tag if before else self.names_image(place, reference) or shapes.is_hubploy_name(place):
             yield self._inline(node, path, reference, before)
+
+    def _block(self, node: yaml.ScalarNode, place: Place, path: str) -> Iterator[Candidate]:
+        """What a file within the file holds, such as a chart's values."""
+        document = inner(self.document, node) if may_hold_pins(str(node.value).encode(), "yaml") else None
+        if document is None:
+            return
+        walk = _Walk(document, self.source.file)
+        self.blocks.append(walk)  # its nodes live as long as the others: they are told apart by identity
+        keys = () if isinstance(document.nodes[0], yaml.MappingNode) else (place.key,)
+        yield from walk.steps((root, Place(keys), path) for root in document.nodes)
+        self.merged |= walk.merged
 
     def _inline(self, node: yaml.ScalarNode, path: str, reference: ImageReference, before: int) -> Candidate:
         span = value_span(self.source.document, node)

@@ -34,13 +34,14 @@ _DEEP = re.compile(r"(?m)^[ ]{300}|(?:[-?:][ \t]+){50}")
 @dataclass(frozen=True)
 class Document:
     """Decoded text and its documents. Node positions plus ``offset`` index ``text``. ``masked``: a template, read with
-    its expressions masked."""
+    its expressions masked; ``within``: the file's own, where this is a block of text in it."""
 
     text: str
     nodes: tuple[yaml.Node, ...]
     offset: int
     kind: Kind = "yaml"
     masked: bool = False
+    within: Document | None = None
 
     @cached_property
     def _line_starts(self) -> list[int]:
@@ -48,6 +49,8 @@ class Document:
 
     def line(self, position: int) -> int:
         """The line (from 1) of a position in ``text``, as grep counts."""
+        if self.within is not None:
+            return self.within.line(position)
         return bisect_right(self._line_starts, position) + 1
 
 
@@ -80,12 +83,12 @@ def read(data: bytes, file: str) -> Document:
     if kind == "hcl":
         return Document(text, _hcl(body), offset, kind)
     try:
-        return Document(text, _compose(body), offset)
+        return Document(text, compose(body), offset)
     except yaml.YAMLError as error:
         problem = error
     if "{{" in body or "{%" in body:
         try:
-            return Document(text, _compose(mask(body)), offset, masked=True)
+            return Document(text, compose(mask(body)), offset, masked=True)
         except yaml.YAMLError as error:
             raise Template(f"is a template that is not YAML: {_problem(error, body)}", text) from error
     raise Unreadable(f"is not YAML: {_problem(problem, body)}")
@@ -114,7 +117,8 @@ def decode(data: bytes) -> str:
         raise Unreadable(f"is not UTF-8 text (byte {error.start})") from error
 
 
-def _compose(text: str) -> tuple[yaml.Node, ...]:
+def compose(text: str) -> tuple[yaml.Node, ...]:
+    """The documents of TEXT, YAML; raises YAMLError, or Unreadable for what is nested too deep."""
     if text.count("[") + text.count("{") > MAX_DEPTH or _DEEP.search(text):
         _refuse_deep(text)
     try:
