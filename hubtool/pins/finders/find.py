@@ -20,7 +20,7 @@ from hubtool.pins.finders.schema import SchemaPlace, SchemaSplit, root_place
 from hubtool.pins.finders.shapes import Place
 from hubtool.pins.finders.split import DOUBLED
 from hubtool.pins.formats.blocks import inner, is_file
-from hubtool.pins.formats.kinds import kind_of
+from hubtool.pins.formats.kinds import JINJA, kind_of
 from hubtool.pins.formats.scalars import STR, value_span
 from hubtool.pins.formats.text import Document, decode, no_collecting, read
 from hubtool.reference import ImageReference
@@ -83,7 +83,9 @@ def _by_branches(pins: list[Pin], lines: list[Pin]) -> list[Pin]:
 
 
 def is_helm_template(file: str) -> bool:
-    return "templates" in file.split("/")[:-1] and kind_of(file) not in ("hcl", "links")
+    """Whether FILE is of a chart's templates; Ansible has a folder of that name too, with Jinja's in it."""
+    is_other = file.lower().endswith(JINJA) or kind_of(file) in ("hcl", "links")
+    return "templates" in file.split("/")[:-1] and not is_other
 
 
 def _is_sops(node: yaml.Node) -> bool:

@@ -10,8 +10,11 @@ import yaml
 from hubtool.pins import Unreadable
 from hubtool.pins.formats.text import Document, compose
 
-# Keys whose text is a file: of Argo CD, Flux and k3s, of Terraform's providers, and of charts that want theirs as text.
-_FILES = re.compile(r"(?i)(values(content)?|manifest|yaml_body|\w*containers|container_definitions|.*\.(ya?ml|json))\Z")
+# Keys whose text is a file: of Argo CD, Flux, k3s and Kustomize, of Terraform's providers, and of charts that want
+# theirs as text.
+_FILES = re.compile(
+    r"(?i)(values(content)?|patch(es\w*)?|manifest|yaml_body|\w*containers|container_definitions|.*\.(ya?ml|json))\Z"
+)
 
 _FIRST = re.compile(r"\A((?:[ \t]*(?:#[^\n]*)?\r?\n)*[ ]*)---(?=\s)")
 

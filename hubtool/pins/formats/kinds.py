@@ -15,11 +15,13 @@ _KINDS: dict[str, Kind] = {
     ".hcl": "hcl",
     ".md": "links",
 }
-_TEMPLATES = (".j2", ".jinja", ".jinja2")
+JINJA = (".j2", ".jinja", ".jinja2")
+_TEMPLATES = (*JINJA, ".tpl", ".tftpl", ".tmpl")
 
 
 def kind_of(file: str) -> Kind | None:
-    """How FILE is read for pins; None where it is not. ``values.yaml.j2`` is read as ``values.yaml`` is."""
+    """How FILE is read for pins; None where it is not. ``values.yaml.j2``, ``values.yaml.tftpl``, … are read as
+    ``values.yaml`` is."""
     name = file.rsplit("/", 1)[-1].lower()
     for suffix in _TEMPLATES:
         name = name.removesuffix(suffix)

@@ -217,6 +217,12 @@ def test_a_helm_template_is_skipped_and_a_plain_file_beside_it_is_not() -> None:
     with pytest.raises(Unreadable, match="Helm template"):
         find_pins(b"image: {{ .Values.image }}", "chart/templates/deployment.yaml")
     assert only("image: r/i:T", "chart/templates/plain.yaml").tag == "T"
+    assert only("image: r/i:T\nx: {{ x }}", "roles/hub/templates/values.yaml.j2").tag == "T"
+
+
+@pytest.mark.parametrize("file", ["values.yaml.tftpl", "values.yml.tpl", "values.yaml.tmpl", "values.yaml.jinja"])
+def test_a_template_is_read_as_what_it_makes(file: str) -> None:
+    assert only("image: r/i:T\nx: ${jsonencode(x)}", file).tag == "T"
     assert only("image: r/i:T\nx: {{y}}", "deployments/template/x.yaml").tag == "T"
 
 
