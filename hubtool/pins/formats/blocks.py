@@ -8,7 +8,7 @@ import re
 import yaml
 
 from hubtool.pins import Unreadable
-from hubtool.pins.formats.text import Document, compose
+from hubtool.pins.formats.text import Document, compose, mask
 
 # Keys whose text is a file: of Argo CD, Flux, k3s and Kustomize, of Terraform's providers, and of charts that want
 # theirs as text.
@@ -36,10 +36,15 @@ def inner(document: Document, node: yaml.ScalarNode) -> Document | None:
     end = int(node.end_mark.index) + document.offset
     if document.kind == "hcl":
         end = document.text.rfind("\n", start - 1, end) + 1  # the line that ends it is not its text
-    try:
-        nodes = compose(_FIRST.sub(r"\1   ", document.text[start:end], count=1))
-    except (yaml.YAMLError, Unreadable):
-        return None
+    text = _FIRST.sub(r"\1   ", document.text[start:end], count=1)
+    nodes = _nodes(text) or (_nodes(mask(text)) if "{{" in text or "{%" in text else ())
     if not any(isinstance(root, yaml.CollectionNode) for root in nodes):
         return None
     return Document(document.text, nodes, start, within=document)
+
+
+def _nodes(text: str) -> tuple[yaml.Node, ...]:
+    try:
+        return compose(text)
+    except (yaml.YAMLError, Unreadable):
+        return ()
