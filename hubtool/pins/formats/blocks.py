@@ -17,6 +17,10 @@ _FILES = re.compile(
 )
 
 _FIRST = re.compile(r"\A((?:[ \t]*(?:#[^\n]*)?\r?\n)*[ ]*)---(?=\s)")
+# Lines of Go's templates, which such a text may be, that only say when the others count.
+_CONTROL = re.compile(
+    r"(?m)^([ ]*)(\{\{-?[ ]*(?:(?:if|else|end|range|with)\b|/\*|\$\w+[ ]*:?=)[^\r\n]*\}\})(?=[ \t]*\r?$)"
+)
 
 
 def is_file(key: str) -> bool:
@@ -37,7 +41,7 @@ def inner(document: Document, node: yaml.ScalarNode) -> Document | None:
     if document.kind == "hcl":
         end = document.text.rfind("\n", start - 1, end) + 1  # the line that ends it is not its text
     text = _FIRST.sub(r"\1   ", document.text[start:end], count=1)
-    nodes = _nodes(text) or (_nodes(mask(text)) if "{{" in text or "{%" in text else ())
+    nodes = _nodes(text) or (_nodes(mask(_without_control(text))) if "{{" in text or "{%" in text else ())
     if not any(isinstance(root, yaml.CollectionNode) for root in nodes):
         return None
     return Document(document.text, nodes, start, within=document)
@@ -48,3 +52,7 @@ def _nodes(text: str) -> tuple[yaml.Node, ...]:
         return compose(text)
     except (yaml.YAMLError, Unreadable):
         return ()
+
+
+def _without_control(text: str) -> str:
+    return _CONTROL.sub(lambda found: found[1] + "#" + "." * (len(found[2]) - 1), text)
