@@ -6,13 +6,14 @@ a whiteout ``.wh.NAME`` hides NAME of the layers below, ``.wh..wh..opq`` hides a
 
 from __future__ import annotations
 
+import io
 import posixpath
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import IO, Literal
+from typing import IO, BinaryIO, Literal
 
 from hubtool.errors import HubtoolError
 
@@ -21,7 +22,14 @@ OPAQUE = ".wh..wh..opq"
 MAX_ENTRIES = 5_000_000
 MAX_LINKS = 40
 
-Kind = Literal["file", "folder", "link", "other"]
+Kind = Literal["file", "folder", "link", "fifo", "char", "block"]
+_KINDS: dict[bytes, Kind] = {
+    tarfile.DIRTYPE: "folder",
+    tarfile.SYMTYPE: "link",
+    tarfile.FIFOTYPE: "fifo",
+    tarfile.CHRTYPE: "char",
+    tarfile.BLKTYPE: "block",
+}
 Opener = Callable[[], IO[bytes]]
 
 
@@ -30,7 +38,9 @@ class Entry:
     """One file of one layer. ``path`` has no leading slash; bytes in it that are not UTF-8 are surrogates.
 
     ``layer`` counts from 0 at the bottom; ``offset`` is where the content starts in that layer's tar. A hard
-    link has size and offset of the file that it is one with. ``target`` is where a symbolic link leads.
+    link has both, and all else but the path, of the file that it is one with; ``twin`` is the first, by name, of
+    the visible names of that file, "" for that first one itself. ``target`` is where a symbolic link leads,
+    ``xattrs`` are sorted by name, ``device`` is (major, minor).
     """
 
     path: str
@@ -42,6 +52,10 @@ class Entry:
     uid: int
     gid: int
     target: str = ""
+    mtime: int = 0
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+    device: tuple[int, int] = (0, 0)
+    twin: str = ""
 
     @property
     def name(self) -> str:
@@ -74,11 +88,12 @@ class ImageFiles:
         tree = _Tree()
         for entries in self.layers:
             tree.add_layer(entries)
-        return tree.entries
+        return _with_twins(tree.entries)
 
     def is_visible(self, entry: Entry) -> bool:
         """Whether ENTRY is what a container sees at its path."""
-        return self.visible.get(entry.path) is entry
+        seen = self.visible.get(entry.path)
+        return seen is not None and (seen.layer, seen.offset) == (entry.layer, entry.offset)
 
     def read(self, entry: Entry, limit: int) -> bytes:
         """The first LIMIT bytes of a file's content; b"" for what is not a file."""
@@ -90,6 +105,10 @@ class ImageFiles:
             return stream.read(min(entry.size, limit))
         except (OSError, EOFError, zlib.error) as error:
             raise _unreadable(entry.layer, error) from error
+
+    def open(self, entry: Entry) -> BinaryIO:
+        """The content of a file, as a new reader; good until the files are closed. Several threads may read."""
+        return io.BytesIO(self.read(entry, entry.size))
 
     def find(self, path: str) -> Entry | None:
         """What a container sees at PATH, symbolic links followed; None where there is nothing."""
@@ -177,11 +196,39 @@ def _entry(info: tarfile.TarInfo, number: int, seen: dict[str, Entry]) -> Entry:
     path = normal(info.name)
     if info.islnk():
         same = seen.get(normal(info.linkname))
-        if same is not None:
-            return Entry(path, same.kind, number, same.size, same.offset, same.mode, same.uid, same.gid, same.target)
-    kind: Kind = "folder" if info.isdir() else "link" if info.issym() else "file" if info.isreg() else "other"
-    target = info.linkname if kind == "link" else ""
-    return Entry(path, kind, number, info.size, info.offset_data, info.mode, info.uid, info.gid, target)
+        if same is None:
+            raise ValueError(f"'{path}' is a link to a file that is not there")
+        return replace(same, path=path)
+    return Entry(
+        path=path,
+        kind=_KINDS.get(info.type, "file"),
+        layer=number,
+        size=info.size,
+        offset=info.offset_data,
+        mode=info.mode,
+        uid=info.uid,
+        gid=info.gid,
+        target=info.linkname if info.issym() else "",
+        mtime=int(info.mtime),
+        xattrs=_xattrs(info),
+        device=(info.devmajor, info.devminor) if info.isdev() and not info.isfifo() else (0, 0),
+    )
+
+
+def _xattrs(info: tarfile.TarInfo) -> tuple[tuple[str, bytes], ...]:
+    prefix = "SCHILY.xattr."
+    found = [(key, value) for key, value in info.pax_headers.items() if key.startswith(prefix)]
+    return tuple(sorted((key[len(prefix) :], value.encode("utf-8", "surrogateescape")) for key, value in found))
+
+
+def _with_twins(entries: dict[str, Entry]) -> dict[str, Entry]:
+    first: dict[tuple[int, int], str] = {}
+    for path in sorted(entries):
+        entry = entries[path]
+        twin = first.setdefault((entry.layer, entry.offset), path)
+        if twin != path:
+            entries[path] = replace(entry, twin=twin)
+    return entries
 
 
 def normal(name: str) -> str:
