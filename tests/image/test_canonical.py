@@ -1,0 +1,182 @@
+"""Canonical layers, read back by Python's tarfile, which wrote none of them."""
+
+from __future__ import annotations
+
+import functools
+import io
+import tarfile
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hubtool.errors import HubtoolError
+from hubtool.image.canonical import Member, _headers, members_of, write_tar
+from hubtool.image.files import Entry, ImageFiles
+from hubtool.image.times import CREATED, Times
+
+
+def source(members: Sequence[tarfile.TarInfo], contents: Sequence[bytes]) -> ImageFiles:
+    """An image of one layer, as some engine may have written it."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT, errors="surrogateescape") as tar:
+        for member, content in zip(members, contents, strict=True):
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return ImageFiles([functools.partial(io.BytesIO, stream.getvalue())])
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, **more: object) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    for key, value in more.items():
+        setattr(info, key, value)
+    return info
+
+
+def canonical(files: ImageFiles) -> bytes:
+    out = io.BytesIO()
+    write_tar(files, members_of(files.visible.values()), Times(files), out)
+    return out.getvalue()
+
+
+def read(tar: bytes) -> dict[str, tarfile.TarInfo]:
+    with tarfile.open(fileobj=io.BytesIO(tar), errors="surrogateescape") as opened:
+        return {found.name: found for found in opened}
+
+
+text_names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=60)
+byte_names = st.binary(min_size=1, max_size=60).map(
+    lambda data: data.replace(b"/", b"_").replace(b"\0", b"_").decode("utf-8", "surrogateescape")
+)
+paths = st.lists(text_names | byte_names, min_size=1, max_size=6).map("/".join)
+kinds = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+keys = st.sampled_from(["user.a", "user.é", "security.capability"])
+xattrs = st.dictionaries(keys, st.binary(max_size=20), max_size=2)
+
+
+@st.composite
+def infos(draw: st.DrawFn) -> tarfile.TarInfo:
+    pax = {f"SCHILY.xattr.{key}": value.decode("utf-8", "surrogateescape") for key, value in draw(xattrs).items()}
+    kind = draw(kinds)
+    return member(
+        draw(paths),
+        kind,
+        mode=draw(st.integers(0, 0o7777)),
+        uid=draw(st.integers(0, 2**32 - 1)),
+        gid=draw(st.integers(0, 2**32 - 1)),
+        mtime=draw(st.integers(0, 2**33)),
+        linkname=draw(paths) if kind == tarfile.SYMTYPE else "",
+        devmajor=draw(st.integers(0, 4095)) if kind == tarfile.CHRTYPE else 0,
+        devminor=draw(st.integers(0, 255)) if kind == tarfile.CHRTYPE else 0,
+        pax_headers=pax,
+    )
+
+
+def metadata(entry: Entry) -> tuple[object, ...]:
+    return entry.kind, entry.mode, entry.uid, entry.gid, entry.target, entry.xattrs, entry.device, entry.size
+
+
+def again(tar: bytes) -> ImageFiles:
+    return ImageFiles([functools.partial(io.BytesIO, tar)])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(infos(), st.binary(max_size=2000)), max_size=8, unique_by=lambda item: item[0].name))
+def test_any_files_come_through_whole_and_as_the_same_bytes_every_time(
+    items: list[tuple[tarfile.TarInfo, bytes]],
+) -> None:
+    contents = [content if info.isreg() else b"" for info, content in items]
+    files = source([info for info, _ in items], contents)
+    if files.visible.get("", Entry("", "folder", 0, 0, 0, 0, 0, 0)).kind != "folder":
+        return
+    tar = canonical(files)
+    after = again(tar)
+    assert {path: metadata(entry) for path, entry in after.visible.items()} == {
+        path: metadata(entry) for path, entry in files.visible.items()
+    }
+    for path, entry in files.visible.items():
+        assert after.read(after.visible[path], 10_000) == files.read(entry, 10_000)
+    assert canonical(after) == tar
+    found = read(tar)
+    assert [name.rstrip("/") for name in found] == sorted(
+        (path or "." for path in files.visible), key=lambda path: path.encode("utf-8", "surrogateescape")
+    )
+    for path, entry in files.visible.items():
+        info = found[path or "."]
+        assert (info.mode, info.uid, info.gid, info.linkname) == (entry.mode, entry.uid, entry.gid, entry.target)
+
+
+def test_order_times_owner_names_and_format_of_the_source_do_not_matter() -> None:
+    def one(order: int, time: int, owner: str, form: int) -> ImageFiles:
+        stream = io.BytesIO()
+        infos = [
+            member("d", tarfile.DIRTYPE),
+            member("d/a" * 40),
+            member("b"),
+            member("c", tarfile.SYMTYPE, linkname="b"),
+        ]
+        with tarfile.open(fileobj=stream, mode="w", format=form) as tar:
+            for info in infos[::order]:
+                info.mtime, info.uname, info.gname = time, owner, owner
+                info.size = 3 if info.isreg() else 0
+                tar.addfile(info, io.BytesIO(b"abc"))
+        return again(stream.getvalue())
+
+    first = canonical(one(1, 5, "root", tarfile.GNU_FORMAT))
+    assert first == canonical(one(-1, 1_700_000_000, "", tarfile.PAX_FORMAT))
+    assert {(info.mtime, info.uname, info.gname) for info in read(first).values()} == {(CREATED, "", "")}
+
+
+def test_names_of_one_file_are_links_to_the_first_and_all_have_its_attributes() -> None:
+    shared: dict[str, Any] = {"mode": 0o4755, "pax_headers": {"SCHILY.xattr.security.capability": "\x01"}}
+    files = source(
+        [
+            member("z", **shared),
+            member("a", tarfile.LNKTYPE, linkname="z"),
+            member("m/" + "x" * 120, tarfile.LNKTYPE, linkname="z"),
+        ],
+        [b"content", b"", b""],
+    )
+    found = read(canonical(files))
+    assert found["a"].isreg()
+    assert {name: (info.linkname, info.size) for name, info in found.items() if info.islnk()} == {
+        "z": ("a", 0),
+        "m/" + "x" * 120: ("a", 0),
+    }
+    assert {info.mode for info in found.values()} == {0o4755}
+    assert {info.pax_headers["SCHILY.xattr.security.capability"] for info in found.values()} == {"\x01"}
+
+
+@pytest.mark.parametrize("length", [99, 100, 101, 155, 156, 157, 254, 255, 256, 257, 300])
+@pytest.mark.parametrize("cut", [1, 50, 98, 100, 101, 150, 155, 156])
+def test_names_of_every_length_come_back_whole(length: int, cut: int) -> None:
+    name = "".join("/" if number == cut else "x" for number in range(length))
+    found = read(canonical(source([member(name), member(name + "/d", tarfile.DIRTYPE)], [b"1", b""])))
+    assert {info.name for info in found.values()} == {name, f"{name}/d"} or name.endswith("/")
+
+
+def test_numbers_too_large_for_the_old_format_come_back_whole() -> None:
+    header = canonical(source([member("a", uid=2**21, gid=2**31)], [b""]))
+    found = read(header)["a"]
+    assert (found.uid, found.gid) == (2**21, 2**31)
+    assert len(canonical(source([member("a", uid=2**21 - 1, gid=0)], [b""]))) == 3 * 512  # no pax header
+
+
+def test_a_file_of_more_than_eight_gigabytes_has_its_size_in_a_pax_header() -> None:
+    entry = Entry("big", "file", 0, 8 * 1024**3, 512, 0o644, 0, 0)
+    headers = _headers(Member(entry), CREATED)
+    assert headers[512:1024].rstrip(b"\0") == b"19 size=8589934592\n"
+    with tarfile.open(fileobj=io.BytesIO(headers)) as tar:
+        found = tar.next()
+    assert found is not None
+    assert found.size == entry.size
+
+
+def test_a_source_that_ends_early_is_an_error_and_no_short_layer() -> None:
+    files = source([member("a")], [b"x" * 5000])
+    longer = Entry("a", "file", 0, 50_000, files.visible["a"].offset, 0o644, 0, 0)
+    with pytest.raises(HubtoolError, match="file 'a' is cut short"):
+        write_tar(files, members_of([longer]), Times(files), io.BytesIO())
