@@ -9,9 +9,8 @@ import posixpath
 from collections.abc import Iterator
 from typing import Any
 
-from hubtool.image.files import normal
 from hubtool.image.owners.claims import Claim
-from hubtool.image.owners.tree import Tree, clean, texts
+from hubtool.image.owners.tree import Tree, below_root, clean, texts
 
 META = "conda-meta"
 CACHE = "pkgs"
@@ -70,6 +69,6 @@ def _listed(tree: Tree, prefix: str, record: dict[str, Any]) -> Iterator[str]:
     paths = data.get("paths") if isinstance(data, dict) else None
     items = [item.get("_path") for item in paths if isinstance(item, dict)] if isinstance(paths, list) else []
     for name in dict.fromkeys([*texts(record.get("files")), *texts(items)]):
-        found = tree.real(normal(f"{prefix}/{name}"))
+        found = tree.real(below_root(f"{prefix}/{name}"))
         if found is not None:
             yield found

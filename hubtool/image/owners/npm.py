@@ -7,9 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from hubtool.image.files import normal
 from hubtool.image.owners.claims import Claim
-from hubtool.image.owners.tree import Tree, clean
+from hubtool.image.owners.tree import Tree, below_root, clean
 
 _MARKER = re.compile(
     r"(?P<root>(?:.*/)?(?:lib|yarn/global)/node_modules)"
@@ -48,7 +47,7 @@ def _programs(tree: Tree, root: str, folder: str, found: dict[str, Any]) -> Iter
     programs = found.get("bin")
     names = list(programs) if isinstance(programs, dict) else [posixpath.basename(folder)]
     for name in names:
-        link = normal(f"{root}/../../bin/{name}")
+        link = below_root(f"{root}/../../bin/{name}")
         target = tree.target(link)
         if target is not None and target.startswith(f"{folder}/"):
             yield link

@@ -6,14 +6,14 @@ Formats: packaging.python.org, "Recording installed projects", "Core metadata" a
 from __future__ import annotations
 
 import csv
+import io
 import posixpath
 import re
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote, urlsplit
 
-from hubtool.image.files import normal
 from hubtool.image.owners.claims import Claim
-from hubtool.image.owners.tree import Tree, clean, fields, first
+from hubtool.image.owners.tree import Tree, below_root, clean, fields, first
 
 LIMIT = 1_000_000  # bytes of METADATA; a long description may follow, the fields come first
 SITES = ("site-packages", "dist-packages")
@@ -87,7 +87,7 @@ def _flat_egg(tree: Tree, path: str) -> Claim | None:
 
 def _link(tree: Tree, path: str) -> Claim | None:
     """An editable package of setuptools' own making: the link's first line is the project's folder."""
-    folder = tree.folder(normal(tree.text(path, LIMIT).partition("\n")[0].strip()))
+    folder = tree.folder(below_root(tree.text(path, LIMIT).partition("\n")[0].strip()))
     marker = next((found for found in tree.below(folder) if found.endswith(".egg-info/PKG-INFO")), None)
     if not _is_project(tree, folder) or marker is None:
         return None
@@ -127,7 +127,7 @@ def _needs(found: dict[str, list[str]]) -> Iterator[tuple[str, ...]]:
 
 def _recorded(tree: Tree, base: str, record: str) -> Iterator[str]:
     """The files in a list whose names are relative to the folder BASE; "../../../bin/x" stays below the root."""
-    lines = tree.text(record).replace("\0", "").splitlines()
+    lines = io.StringIO(tree.text(record).replace("\0", ""), newline="")
     try:
         for row in csv.reader(lines):
             found = tree.real(posixpath.join("/", base, row[0])) if row else None
@@ -140,7 +140,7 @@ def _recorded(tree: Tree, base: str, record: str) -> Iterator[str]:
 def _top_level(tree: Tree, site: str, folder: str) -> Iterator[str]:
     """The folders of the modules of a package that came without a list."""
     for name in tree.text(f"{folder}/top_level.txt", LIMIT).split():
-        yield normal(f"{site}/{name}")
+        yield below_root(f"{site}/{name}")
 
 
 def _editable(tree: Tree, path: str) -> Iterator[str]:
@@ -152,7 +152,7 @@ def _editable(tree: Tree, path: str) -> Iterator[str]:
         parts = urlsplit(url)
     except ValueError:
         return
-    folder = tree.folder(normal(unquote(parts.path, errors="surrogateescape")))
+    folder = tree.folder(below_root(unquote(parts.path, errors="surrogateescape")))
     if parts.scheme == "file" and _is_project(tree, folder):
         yield folder
 

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hubtool.image.files import ImageFiles, normal
+from hubtool.image.files import ImageFiles
 from hubtool.image.owners.volatile import is_volatile
 
 LIST_LIMIT = 64_000_000  # bytes of one list of files; the longest seen, of a distribution of TeX, has 12 million
@@ -58,7 +58,7 @@ class Tree:
         short = path.removeprefix("/")
         if short in self:
             return self._entries[short].path
-        folder, _, name = normal(path).rpartition("/")
+        folder, _, name = below_root(path).rpartition("/")
         found = posixpath.join(self.folder(folder), name)
         return self._entries[found].path if found in self else None
 
@@ -102,12 +102,18 @@ class Tree:
         return document if isinstance(document, dict) else {}
 
 
+def below_root(path: str) -> str:
+    """PATH from the root: no leading slash, no '.' and no '..', so it leads nowhere else."""
+    return posixpath.normpath("/" + path).lstrip("/")
+
+
 def fields(text: str) -> dict[str, list[str]]:
     """The fields at the start of TEXT, as in mail: METADATA, DESCRIPTION, a stanza of dpkg's status."""
     found: dict[str, list[str]] = {}
     values: list[str] = []
-    for line in text.lstrip("\n").splitlines():
-        if not line.strip():
+    for line in text.lstrip("\r\n").split("\n"):
+        # A line of blanks is a part of its field: so some licences are written.
+        if not line.rstrip("\r"):
             break
         if line[0] in " \t":
             if values:
