@@ -7,7 +7,6 @@ The format: github.com/moby/docker-image-spec, spec.md, "Combined Image JSON + F
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import posixpath
@@ -21,7 +20,8 @@ from types import TracebackType
 from typing import IO, Any, BinaryIO
 
 from hubtool.errors import HubtoolError, Where
-from hubtool.image.inflate import PIECE, Compression, compression_of, inflate
+from hubtool.image.inflate import Compression, compression_of, inflate
+from hubtool.image.slices import open_slice
 
 MANIFEST = "manifest.json"
 JSON_LIMIT = 8 * 1024 * 1024  # bytes
@@ -30,44 +30,6 @@ LINK_LIMIT = 5
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _NAMED_BY_HASH = re.compile(r"(?:blobs/sha256/)?([0-9a-f]{64})(?:\.json)?\Z")
-
-
-class Slice(io.RawIOBase):
-    """A part of an open file, seekable; several may read one file at once, from several threads."""
-
-    def __init__(self, file: IO[bytes], offset: int, size: int) -> None:
-        self._file = file
-        self._offset = offset
-        self._size = size
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise ValueError("before the start")
-        self._at = base + offset
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        wanted = min(len(buffer), max(0, self._size - self._at))
-        data = os.pread(self._file.fileno(), wanted, self._offset + self._at)
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-
-def open_slice(file: IO[bytes], offset: int, size: int) -> BinaryIO:
-    """A buffered reader of SIZE bytes of FILE from OFFSET on; good until FILE is closed."""
-    return io.BufferedReader(Slice(file, offset, size), PIECE)
 
 
 @dataclass(frozen=True)

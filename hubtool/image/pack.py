@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, Literal, Protocol
 
 from hubtool.errors import HubtoolError
-from hubtool.image.archive import ArchiveLayer, open_slice
+from hubtool.image.archive import ArchiveLayer
 from hubtool.image.inflate import PIECE, inflate
+from hubtool.image.slices import open_slice
 
 Packing = Literal["gzip", "zstd"]
 
