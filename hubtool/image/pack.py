@@ -178,7 +178,7 @@ def _as_it_is(layer: ArchiveLayer, advance: Callable[[int], None]) -> PackedLaye
         raise HubtoolError(f"the layer {layer.digest} is damaged", hint="build or save the image again")
     plain = hashlib.sha256()
     with layer.open() as source:
-        for piece in inflate(source, layer.compression, layer.diff_id):
+        for piece in inflate(source, layer.compression, f"the layer {layer.diff_id}"):
             plain.update(piece)
     found = f"sha256:{plain.hexdigest()}"
     if found != layer.diff_id:
