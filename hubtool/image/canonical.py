@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from hubtool.errors import HubtoolError
 from hubtool.image.files import Entry, ImageFiles
-from hubtool.image.inflate import PIECE
 from hubtool.image.pack import Writer
 from hubtool.image.times import HEAD, Times
 
 BLOCK = 512
 END = bytes(2 * BLOCK)
+AT_ONCE = 4 * 1024 * 1024  # bytes that are read, and written, at once
+GAP = 64 * 1024  # bytes that are read for nothing rather than reading twice
 PAX_NAME = b"././@PaxHeader"
 
 _HEADER = struct.Struct("100s48s8sc100s8s64x16s155s12x")
 _TYPES = {"file": b"0", "link": b"2", "char": b"3", "block": b"4", "folder": b"5", "fifo": b"6"}
 _HARD_LINK = b"1"
 _TOO_LARGE = {b"uid": 8**7, b"gid": 8**7, b"size": 8**11, b"mtime": 8**11}  # for the octal digits of its field
+
+
+Piece = bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,48 +48,80 @@ def members_of(entries: Iterable[Entry]) -> list[Member]:
 
 
 def write_tar(files: ImageFiles, members: Sequence[Member], times: Times, out: Writer) -> None:
-    """Write MEMBERS of FILES as a tar; raises HubtoolError where a content is shorter than it should be."""
-    waiting: list[bytes] = []
+    """Write MEMBERS of FILES as a tar; raises HubtoolError where a content is not whole."""
+    waiting: list[Piece] = []
     size = 0
     for piece in _pieces(files, members, times):
         waiting.append(piece)
         size += len(piece)
-        if size >= PIECE:
+        if size >= AT_ONCE:
             out.write(b"".join(waiting))
             waiting, size = [], 0
     out.write(b"".join([*waiting, END]))
 
 
-def _pieces(files: ImageFiles, members: Sequence[Member], times: Times) -> Iterator[bytes]:
+def _pieces(files: ImageFiles, members: Sequence[Member], times: Times) -> Iterator[Piece]:
+    contents = _contents(files, [member.entry for member in members if _has_content(member)])
     for member in members:
         entry = member.entry
         yield _headers(member, times.of(entry.path))
-        if entry.kind == "file" and not member.link:
-            yield from _content(files, entry, times)
+        if _has_content(member):
+            pieces = iter(next(contents))
+            first = next(pieces)
+            yield times.head(entry, bytes(first[:HEAD]))
+            yield first[HEAD:]
+            yield from pieces
             yield bytes(-entry.size % BLOCK)
 
 
-def _content(files: ImageFiles, entry: Entry, times: Times) -> Iterator[bytes]:
-    left = entry.size
-    if not left:
-        return
+def _has_content(member: Member) -> bool:
+    return member.entry.kind == "file" and member.entry.size > 0 and not member.link
+
+
+def _contents(files: ImageFiles, entries: Sequence[Entry]) -> Iterator[Iterable[Piece]]:
+    """The content of each of ENTRIES, in pieces, the first of them not empty."""
+    for span in _spans(entries):
+        first, last = span[0], span[-1]
+        if len(span) == 1:
+            yield _large(files, first)
+            continue
+        whole = replace(first, size=last.offset + last.size - first.offset)
+        data = memoryview(files.read(whole, whole.size))
+        for entry in span:
+            start = entry.offset - first.offset
+            yield (data[start : start + entry.size],)
+
+
+def _spans(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """ENTRIES by what is read at once: reading file by file, threads would wait for each other most of the time."""
+    span: list[Entry] = []
+    for entry in entries:
+        if span and not _is_next(span, entry):
+            yield span
+            span = []
+        span.append(entry)
+    if span:
+        yield span
+
+
+def _is_next(span: Sequence[Entry], entry: Entry) -> bool:
+    first, last = span[0], span[-1]
+    gap = entry.offset - last.offset - last.size
+    return entry.layer == first.layer and 0 <= gap <= GAP and entry.offset + entry.size - first.offset <= AT_ONCE
+
+
+def _large(files: ImageFiles, entry: Entry) -> Iterator[bytes]:
     with files.open(entry) as stream:
-        head = stream.read(min(left, HEAD))
-        yield times.head(entry, head)
-        left -= len(head)
-        while left and (piece := stream.read(min(left, PIECE))):
+        while piece := stream.read(AT_ONCE):
             yield piece
-            left -= len(piece)
-    if left:
-        raise HubtoolError(f"the image's file {entry.path!a} is cut short", hint="build or save the image again")
 
 
 def _headers(member: Member, time: int) -> bytes:
     """The header of MEMBER, with the pax header that it may need."""
     entry = member.entry
     size = entry.size if entry.kind == "file" and not member.link else 0
-    path = _bytes(entry.path) + (b"/" if entry.kind == "folder" else b"")
-    prefix, name = _split(path or b"./")
+    path = _bytes(entry.path or ".") + (b"/" if entry.kind == "folder" else b"")
+    prefix, name = _split(path)
     target = _bytes(member.link or entry.target)
     numbers = {b"uid": entry.uid, b"gid": entry.gid, b"size": size, b"mtime": time}
     records = {key: b"%d" % number for key, number in numbers.items() if number >= _TOO_LARGE[key]}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 import tarfile
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubtool.errors import HubtoolError
+from hubtool.image import canonical as canonical_module
 from hubtool.image.canonical import Member, _headers, members_of, write_tar
 from hubtool.image.files import Entry, ImageFiles
 from hubtool.image.times import CREATED, Times
@@ -33,7 +36,8 @@ text_names = st.text(st.characters(exclude_characters="/\0", exclude_categories=
 byte_names = st.binary(min_size=1, max_size=60).map(
     lambda data: data.replace(b"/", b"_").replace(b"\0", b"_").decode("utf-8", "surrogateescape")
 )
-paths = st.lists(text_names | byte_names, min_size=1, max_size=6).map("/".join)
+names = (text_names | byte_names).filter(lambda name: name not in (".", ".."))
+paths = st.lists(names, min_size=1, max_size=6).map("/".join)
 kinds = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
 keys = st.sampled_from(["user.a", "user.é", "security.capability"])
 xattrs = st.dictionaries(keys, st.binary(max_size=20), max_size=2)
@@ -71,8 +75,6 @@ def test_any_files_come_through_whole_and_as_the_same_bytes_every_time(
     items: list[tuple[tarfile.TarInfo, bytes]],
 ) -> None:
     files = image_of((info, content if info.isreg() else b"") for info, content in items)
-    if files.visible.get("", Entry("", "folder", 0, 0, 0, 0, 0, 0)).kind != "folder":
-        return
     tar = canonical(files)
     after = again(tar)
     assert {path: metadata(entry) for path, entry in after.visible.items()} == {
@@ -83,10 +85,10 @@ def test_any_files_come_through_whole_and_as_the_same_bytes_every_time(
     assert canonical(after) == tar
     found = read(tar)
     assert [name.rstrip("/") for name in found] == sorted(
-        (path or "." for path in files.visible), key=lambda path: path.encode("utf-8", "surrogateescape")
+        files.visible, key=lambda path: path.encode("utf-8", "surrogateescape")
     )
     for path, entry in files.visible.items():
-        info = found[path or "."]
+        info = found[path]
         assert (info.mode, info.uid, info.gid, info.linkname) == (entry.mode, entry.uid, entry.gid, entry.target)
 
 
@@ -109,6 +111,12 @@ def test_order_times_owner_names_and_format_of_the_source_do_not_matter() -> Non
     first = canonical(one(1, 5, "root", tarfile.GNU_FORMAT))
     assert first == canonical(one(-1, 1_700_000_000, "", tarfile.PAX_FORMAT))
     assert {(info.mtime, info.uname, info.gname) for info in read(first).values()} == {(CREATED, "", "")}
+
+
+def test_the_root_folder_has_its_place_too() -> None:
+    files = image_of([(member("a"), b""), (member("./", tarfile.DIRTYPE, mode=0o700), b"")])
+    assert [(info.name, info.mode) for info in read(canonical(files)).values()] == [(".", 0o700), ("a", 0o644)]
+    assert metadata(again(canonical(files)).visible[""]) == metadata(files.visible[""])
 
 
 def test_names_of_one_file_are_links_to_the_first_and_all_have_its_attributes() -> None:
@@ -150,8 +158,29 @@ def test_a_file_of_more_than_eight_gigabytes_has_its_size_in_a_pax_header() -> N
     assert found.size == entry.size
 
 
-def test_a_source_that_ends_early_is_an_error_and_no_short_layer() -> None:
+@pytest.mark.parametrize("paths", [["a"], ["a", "b"]])
+def test_a_source_that_ends_early_is_an_error_and_no_short_layer(paths: list[str]) -> None:
     files = image_with({"a": b"x" * 5000})
-    longer = Entry("a", "file", 0, 50_000, files.visible["a"].offset, 0o644, 0, 0)
-    with pytest.raises(HubtoolError, match="file 'a' is cut short"):
-        write_tar(files, members_of([longer]), Times(files), io.BytesIO())
+    start = files.visible["a"].offset
+    entries = [Entry(path, "file", 0, 10_000, start + 10_000 * at, 0o644, 0, 0) for at, path in enumerate(paths)]
+    with pytest.raises(HubtoolError, match="cut short"):
+        write_tar(files, members_of(entries), Times(files), io.BytesIO())
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 3 * canonical_module.GAP), min_size=1, max_size=12), st.integers(0, 2**32))
+def test_contents_come_whole_however_they_stand_in_the_image(sizes: list[int], seed: int) -> None:
+    random = Random(seed)
+    contents = {f"{number}.py": random.randbytes(size) for number, size in enumerate(sizes)}
+    names = list(contents)
+    random.shuffle(names)
+    files = image_with({name: contents[name] for name in names})
+    after = again(canonical(files))
+    assert {path: after.read(entry, entry.size) for path, entry in after.visible.items()} == contents
+
+
+def test_a_file_larger_than_what_is_read_at_once_comes_whole() -> None:
+    content = os.urandom(2 * canonical_module.AT_ONCE + 3)
+    after = again(canonical(image_with({"a": b"1", "b": content, "c": b"2"})))
+    assert after.read(after.visible["b"], len(content)) == content
+    assert after.text("c") == "2"
