@@ -138,7 +138,7 @@ def read_sbom(data: bytes) -> Inventory:
         raise HubtoolError(f"the SBOM can't be read: {error}") from error
     if not isinstance(document, dict) or document.get("bomFormat") != "CycloneDX":
         raise HubtoolError("the SBOM is not CycloneDX in JSON", hint="push the image again to attach one")
-    needed = {item.get("ref"): item.get("dependsOn") for item in _objects(document.get("dependencies"))}
+    needed = {_text(item, "ref"): item.get("dependsOn") for item in _objects(document.get("dependencies"))}
     found = {package.key: (package, size) for package, size in _read(document, needed)}
     told = _told(document.get("metadata"))
     return Inventory(
@@ -149,7 +149,7 @@ def read_sbom(data: bytes) -> Inventory:
     )
 
 
-def _read(document: Mapping[str, Any], needed: Mapping[Any, Any]) -> Iterator[tuple[Package, int]]:
+def _read(document: Mapping[str, Any], needed: Mapping[str, Any]) -> Iterator[tuple[Package, int]]:
     for component in _objects(document.get("components")):
         told = _told(component)
         ecosystem = told.get("ecosystem") or _ecosystem(component.get("purl"))

@@ -12,7 +12,7 @@ from typing import Any
 from hubtool.image.files import ImageFiles
 from hubtool.image.owners.volatile import is_volatile
 
-LIST_LIMIT = 64_000_000  # bytes of one list of files; the longest seen, of a distribution of TeX, has 12 million
+LIST_LIMIT = 32_000_000  # bytes of one list of files: about 300,000 names
 BUDGET = 1_000_000_000  # bytes of all that is read; one list under many names shall not cost forever
 NAME_LIMIT = 200
 DEPTH_LIMIT = 200
