@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ _LONG = {b"L": b"path", b"K": b"linkpath"}
 _GLOBAL = b"g"
 _XATTR = b"SCHILY.xattr."
 _XATTR_CODED = b"LIBARCHIVE.xattr."  # name percent-encoded, value in base64
+
+_DECIMAL = re.compile(rb"(-?[0-9]{1,19})(?:\.[0-9]*)?\Z")
 
 Records = dict[bytes, bytes]
 
@@ -197,7 +200,7 @@ def _number(field: bytes) -> int:
     digits = field.partition(b"\0")[0].strip()
     if not digits:
         return 0
-    if not digits.isdigit():
+    if digits.strip(b"01234567"):
         raise TarError(f"{ascii(digits)[1:]} stands for a number")
     return int(digits, 8)
 
@@ -213,10 +216,10 @@ def _checked(number: int) -> int:
 
 
 def _decimal(value: bytes) -> int:
-    whole = value.partition(b".")[0]
-    if not whole.removeprefix(b"-").isdigit() or len(whole) > 20:
+    found = _DECIMAL.match(value)
+    if found is None:
         raise TarError(f"{ascii(value[:40])[1:]} stands for a number")
-    return int(whole)
+    return int(found[1])
 
 
 def _size(block: bytes, records: Records) -> int:
