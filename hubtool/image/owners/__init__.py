@@ -8,7 +8,7 @@ from hubtool.image.files import Entry, ImageFiles
 from hubtool.image.owners import conda, dpkg, jupyter, npm, pypi, r
 from hubtool.image.owners.claims import Claims
 from hubtool.image.owners.tree import Tree
-from hubtool.image.owners.volatile import REGENERATED, is_volatile
+from hubtool.image.owners.volatile import REGENERATED, STAMPED, is_volatile
 from hubtool.image.packages import Ownership
 
 
@@ -28,14 +28,16 @@ def find_owners(files: ImageFiles) -> Ownership:
     owner = claims.owner
     volatile = pypi.settle_compiled(tree, owner)
     volatile.update(path for folder in caches for path in tree.below(folder) if path not in owner)
-    volatile.update(path for path in tree.paths if is_volatile(path) or _is_regenerated(path, owner))
+    volatile.update(path for path in tree.paths if is_volatile(path) or _is_rewritten(path, owner))
     for names in _linked(files.visible):
         _settle_names(names, owner, volatile)
     return Ownership(claims.packages(), owner, frozenset(volatile))
 
 
-def _is_regenerated(path: str, owner: Mapping[str, str]) -> bool:
-    return path.endswith(REGENERATED) and path not in owner
+def _is_rewritten(path: str, owner: Mapping[str, str]) -> bool:
+    if path in owner:
+        return path.endswith(STAMPED) and owner[path].startswith("r:")
+    return path.endswith(REGENERATED)
 
 
 def _linked(entries: Mapping[str, Entry]) -> list[list[str]]:

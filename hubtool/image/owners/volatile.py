@@ -1,7 +1,8 @@
 """Files that a build writes anew whatever is in the image: databases of package managers, caches, logs, keys.
 
 What belongs to one package and changes only with it is not among them, database or not: dpkg's info/PACKAGE.list,
-conda-meta/PACKAGE.json, a dist-info folder with its INSTALLER, REQUESTED and direct_url.json.
+conda-meta/PACKAGE.json, a dist-info folder with its INSTALLER, REQUESTED and direct_url.json. But R and uv write
+into a package when it was installed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _VOLATILE = re.compile(
              | \.(?:bash_history|python_history|lesshst|wget-hsts|Rhistory) \Z )
     | (?:.+/)? conda-meta/history \Z
     | .+/node_modules/\.package-lock\.json \Z
+    | .+\.dist-info/uv_cache\.json \Z
     """,
     re.VERBOSE,
 )
@@ -32,6 +34,7 @@ REGENERATED = (
     "loaders.cache",
     "giomodule.cache",
 )
+STAMPED = ("/DESCRIPTION", "/Meta/package.rds")  # R's, with the time at which the package was built from source
 
 
 def is_volatile(path: str) -> bool:

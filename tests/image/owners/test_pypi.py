@@ -70,8 +70,9 @@ def test_what_a_package_needs_but_extras_is_found_in_its_own_environment_first()
 
 def test_a_package_of_usr_local_needs_those_of_usr() -> None:
     local, system = "usr/local/lib/python3.11/dist-packages", "usr/lib/python3/dist-packages"
-    files = {**wheel(local, "a", needs=("b", "c")), **wheel(system, "b"), **wheel("opt/x/site-packages", "c")}
-    assert depends(files)[f"pypi:{local}:a"] == (f"pypi:{system}:b",)
+    files = {**wheel(local, "a", needs=("b", "c", "d")), **wheel(system, "b"), **wheel("opt/x/site-packages", "c")}
+    files |= wheel(local, "d") | wheel(system, "d")
+    assert depends(files)[f"pypi:{local}:a"] == (f"pypi:{system}:b", f"pypi:{local}:d")
 
 
 def test_packages_of_one_namespace_keep_apart() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.image.owners.images import depends, owners, packages
+from hubtool.image.owners import find_owners
+from tests.image.owners.images import depends, image, owners, packages
 
 LIBRARY = "usr/local/lib/R/site-library"
 BUILT = "R 4.3.1; x86_64-pc-linux-gnu; 2026-01-05 10:00:00 UTC; unix"
@@ -34,6 +35,13 @@ def test_what_a_package_needs_may_be_in_another_library() -> None:
     }
     keys = ("r:usr/lib/R/library:methods", f"r:{LIBRARY}:b", f"r:{LIBRARY}:c", f"r:{LIBRARY}:d")
     assert depends(files)[f"r:{LIBRARY}:a"] == keys
+
+
+def test_the_files_that_tell_when_it_was_built_are_volatile() -> None:
+    files = {**installed("a"), f"{LIBRARY}/a/Meta/package.rds": "", f"{LIBRARY}/a/Meta/links.rds": ""}
+    found = find_owners(image(files))
+    assert found.volatile == {f"{LIBRARY}/a/DESCRIPTION", f"{LIBRARY}/a/Meta/package.rds"}
+    assert found.owner == dict.fromkeys(files, f"r:{LIBRARY}:a")
 
 
 @pytest.mark.parametrize(

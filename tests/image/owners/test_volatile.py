@@ -22,6 +22,7 @@ VOLATILE = [
     "srv/conda/var/cache/fontconfig/x",
     "tmp/x",
     "usr/share/mime/mime.cache",
+    "opt/site-packages/a-1.0.dist-info/uv_cache.json",
     "var/cache/apt/pkgcache.bin",
     "var/lib/apt/lists/x",
     "var/lib/dpkg/alternatives/x",
