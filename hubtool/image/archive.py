@@ -148,7 +148,8 @@ class Archive:
         size = file.seek(0, 2)
         inflated = Inflated(Part(str(self.path), size, file).open, compression, str(self.path), size)
         self._inflated.append(inflated)
-        return inflated.open()
+        with file:
+            return inflated.open()
 
     def _read(self, members: Members) -> None:
         described = self._described(members)
