@@ -56,6 +56,8 @@ class Descriptor:
     digest: str
     media_type: str
     size: int
+    artifact_type: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,21 @@ class Blob:
     digest: str
     size: int
     open: Callable[[], BinaryIO]
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """What an upload of yet unknown bytes came to; ``travelled`` is whether the registry lacked them."""
+
+    digest: str
+    size: int
+    travelled: bool
+
+
+class Writer(Protocol):
+    """Where bytes go: a file, an upload."""
+
+    def write(self, data: bytes, /) -> object: ...
 
 
 @dataclass(frozen=True)

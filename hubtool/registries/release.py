@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hubtool.reference import ImageReference
-from hubtool.registries.client import INDEXES, MANIFESTS, RegistryClient
+from hubtool.registries.client import RegistryClient
+from hubtool.registries.manifests import INDEXES, MANIFESTS
 from hubtool.registries.model import Manifest, RegistryError, Release, is_digest
 
 PREFERRED = "linux/amd64"

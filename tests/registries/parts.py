@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 
 from hubtool.reference import ImageReference
 from hubtool.registries import Blob, Credentials
-from hubtool.registries.client import OCI_INDEX, OCI_MANIFEST, RegistryClient
+from hubtool.registries.client import RegistryClient
 from hubtool.registries.generic import GenericRegistry
+from hubtool.registries.manifests import OCI_INDEX, OCI_MANIFEST
 
 _numbers = itertools.count()
 

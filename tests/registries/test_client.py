@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hubtool.registries import Credentials, RegistryError
-from hubtool.registries.client import OCI_MANIFEST
+from hubtool.registries.manifests import OCI_MANIFEST
 from hubtool.registries.wire import ATTEMPTS, BODY_LIMIT
 from tests.registries.front import Front
 from tests.registries.parts import Pauses, blob_of, client_for, digest_of, fresh_reference, noise, put_image

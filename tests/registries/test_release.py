@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hubtool.registries import Credentials, RegistryError, find_release
-from hubtool.registries.client import OCI_INDEX, OCI_MANIFEST
+from hubtool.registries.manifests import OCI_INDEX, OCI_MANIFEST
 from hubtool.registries.release import config_digest, read_release
 from tests.conftest import LocalRegistry
 from tests.registries.front import Front
