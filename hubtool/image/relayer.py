@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hubtool.image.canonical import Member, members_of, write_tar
@@ -33,7 +33,7 @@ class NewLayer:
     keys: tuple[str, ...]
     diff_id: str
     size: int
-    write_tar: Callable[[Writer], None]
+    write_tar: Callable[[Writer], None] = field(repr=False)
 
 
 @dataclass(frozen=True)
