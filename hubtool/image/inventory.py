@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/vnd.cyclonedx+json"
 PURL_TYPES = {"dpkg": "deb", "conda": "conda", "pypi": "pypi", "r": "cran", "npm": "npm", "jupyter": "npm"}
 
+_HEAD = {
+    "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
+    "bomFormat": "CycloneDX",
+    "specVersion": "1.6",
+}
 _SERIAL = uuid.UUID("5d0c6f0e-6e0f-5f0b-9d5c-0b8a3a0f7f11")  # the namespace of our serial numbers; has no meaning
 _PROPERTY = "hubtool:"
 _REST = f"{_PROPERTY}rest:"
@@ -66,10 +71,10 @@ def size_by_package(files: ImageFiles, ownership: Ownership) -> Mapping[str, int
 
 def write_sbom(inventory: Inventory) -> bytes:
     """The inventory as CycloneDX JSON."""
-    from cyclonedx.output.json import JsonV1Dot6
+    from cyclonedx.schema.schema import SchemaVersion1Dot6
 
-    bom = _bom(inventory)
-    document = json.loads(JsonV1Dot6(bom).output_as_string())
+    # Not through the library's outputter: that looks at every package for each package.
+    document = _HEAD | json.loads(_bom(inventory).as_json(view_=SchemaVersion1Dot6))  # type: ignore[attr-defined]
     document["metadata"].pop("timestamp")
     document.pop("serialNumber")
     content = json.dumps(document, sort_keys=True)
@@ -80,15 +85,20 @@ def write_sbom(inventory: Inventory) -> bytes:
 def _bom(inventory: Inventory) -> Bom:
     from cyclonedx.model import Property
     from cyclonedx.model.bom import Bom, BomMetaData
+    from cyclonedx.model.dependency import Dependency
 
     components = {package.key: _component(package, inventory) for package in inventory.packages}
     rest = [Property(name=f"{_REST}{folder}", value=str(size)) for folder, size in inventory.rest.items()]
     distribution = Property(name=f"{_PROPERTY}distribution", value=inventory.distribution)
-    bom = Bom(components=components.values(), metadata=BomMetaData(properties=[distribution, *rest]))
-    for package in inventory.packages:
-        needed = [components[key] for key in package.depends if key in components]
-        bom.register_dependency(components[package.key], needed)
-    return bom
+    dependencies = [
+        Dependency(
+            components[package.key].bom_ref,
+            [Dependency(components[key].bom_ref) for key in package.depends if key in components],
+        )
+        for package in inventory.packages
+    ]
+    metadata = BomMetaData(properties=[distribution, *rest])
+    return Bom(components=components.values(), dependencies=dependencies, metadata=metadata)
 
 
 def _component(package: Package, inventory: Inventory) -> Component:
@@ -121,10 +131,9 @@ def _purl(package: Package, distribution: str) -> PackageURL | None:
         qualifiers = {"arch": architecture, "distro": distribution}
     elif PURL_TYPES[package.ecosystem] == "npm" and "/" in name:
         namespace, _, name = name.partition("/")
-    try:
-        return PackageURL(PURL_TYPES[package.ecosystem], namespace, name, package.version, qualifiers)
-    except ValueError:
-        return None
+    # It takes a name of slashes, and then has none.
+    purl = PackageURL(PURL_TYPES[package.ecosystem], namespace, name or "/", package.version, qualifiers)
+    return purl if purl.name else None
 
 
 def read_sbom(data: bytes) -> Inventory:
