@@ -47,7 +47,7 @@ class ImageFiles:
 
     @property
     def visible(self) -> dict[str, Entry]:
-        """What a container of the image sees, by path; folders that have no entry of their own are not in it."""
+        """What a container of the image sees, by path; folders that have no entry of their own among it."""
         return self._all[1].entries
 
     def is_visible(self, entry: Entry) -> bool:

@@ -1,8 +1,9 @@
 """Layers laid one over another: which of their files a container sees.
 
 The rules are the OCI image specification's (github.com/opencontainers/image-spec, layer.md), and where it is
-silent what container engines do when they unpack: names lead through symbolic links of folders, a folder over a
-folder keeps what is in it, anything else takes the place of what was there.
+silent what engines do that unpack onto overlayfs: a folder over a folder keeps what is in it, anything else takes the
+place of what was there. Names lead through symbolic links of the same layer, but a folder that is needed takes the
+place of a lower layer's link, as each layer is unpacked by itself.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ OPAQUE = ".wh..wh..opq"
 ASIDE = ".wh..wh."  # aufs kept files here that others are hard links to
 MAX_LINKS = 40  # as in the kernel
 MAX_DEPTH = 256  # folders in folders
-MAX_FOLDER_NAMES = 500_000_000  # characters; folders without an entry of their own cost an archive next to nothing
+MAX_FOLDERS = 500_000_000  # bytes of memory; folders without an entry of their own cost an archive next to nothing
+FOLDER = 500  # bytes that one needs beside its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class Tree:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self._children: dict[str, set[str]] = {}  # paths, of every folder that holds something
-        self._folders: dict[str, str] = {"": ""}  # where names of folders lead
+        self._number = 0
+        self._folders: dict[str, str] = {}  # where names of folders lead in this layer
         self._hidden: dict[str, Entry] = {}
         self._linked: set[tuple[int, int]] = set()  # layer and offset of what has, or had, more than one name
         self._weight = 0
@@ -67,6 +70,8 @@ class Tree:
         Its whiteouts hide what was below, never what it brings itself. Raises TarError for what no engine unpacks.
         """
         self._hidden = {}
+        self._folders = {"": ""}
+        self._number = number
         found = list(headers)
         for header in found:
             if WHITEOUT in header.name:
@@ -88,8 +93,9 @@ class Tree:
             for path in others:
                 self.entries[path] = replace(self.entries[path], twin=first)
 
-    def resolve(self, path: str) -> str | None:
-        """Where PATH leads when symbolic links are followed, the last one too; None for a loop."""
+    def resolve(self, path: str, layer: int | None = None) -> str | None:
+        """Where PATH leads when symbolic links are followed, the last one too; only LAYER's where that is given.
+        None for a loop."""
         todo = [part for part in reversed(path.split("/")) if part not in ("", ".")]
         done = ""
         depth = links = 0
@@ -100,7 +106,7 @@ class Tree:
                 continue
             here = f"{done}/{part}" if done else part
             entry = self.entries.get(here)
-            if entry is None or entry.kind != "link":
+            if entry is None or entry.kind != "link" or layer not in (None, entry.layer):
                 done, depth = here, depth + 1
                 if depth > MAX_DEPTH:
                     return None
@@ -119,7 +125,7 @@ class Tree:
         folder, _, last = path.rpartition("/")
         real = self._folders.get(folder)
         if real is None:
-            real = self.resolve(folder)
+            real = self.resolve(folder, self._number)
             if real is None:
                 raise TarError(f"{shown(name)} is below too many folders or links")
             self._folders[folder] = real
@@ -165,11 +171,12 @@ class Tree:
             path = folder
 
     def _new_folder(self, path: str) -> set[str]:
-        parent = self.entries.get(path)
-        if parent is not None and parent.kind != "folder":
-            del self.entries[path]
-        self._weight += len(path)
-        if self._weight > MAX_FOLDER_NAMES:
+        """The names in a folder that has none yet; one without an entry is made as engines make it."""
+        before = self.entries.get(path)
+        if path and (before is None or before.kind != "folder"):
+            self.entries[path] = Entry(path, "folder", self._number, 0, 0, 0o755, 0, 0)
+        self._weight += FOLDER + len(path)
+        if self._weight > MAX_FOLDERS:
             raise TarError("its folders are too many and too deep")
         return set()
 

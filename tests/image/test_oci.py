@@ -80,7 +80,7 @@ def test_an_oci_layout_is_read_in_every_form(tmp_path: Path, pack: str, form: st
         archive.check()
         files = ImageFiles([layer.open_tar for layer in archive.layers])
         assert files.text("etc/a") == "one"
-        assert sorted(files.visible) == ["etc/a", "etc/b"]
+        assert sorted(files.visible) == ["etc", "etc/a", "etc/b"]
 
 
 def test_an_image_in_an_index_in_the_index_is_found_and_what_attests_it_is_passed_over(tmp_path: Path) -> None:
