@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hubtool.errors import HubtoolError
 from hubtool.registries.model import Descriptor, is_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -33,7 +34,7 @@ def platform_index(images: Mapping[str, Descriptor], annotations: Mapping[str, s
 def _platform(name: str) -> dict[str, str]:
     parts = name.split("/")
     if len(parts) not in (2, 3) or not all(parts):
-        raise ValueError(f"'{name}' is no platform")
+        raise HubtoolError(f"'{name}' is no platform", hint="platforms are written like linux/amd64 or linux/arm/v7")
     return dict(zip(("os", "architecture", "variant"), parts, strict=False))
 
 

@@ -122,7 +122,7 @@ class Produced:
         """LENGTH bytes from START on, fewer only at the end; they are kept, to be taken again for nothing."""
         self._go_to(start)
         self._kept += self._production.read(max(0, length - len(self._kept)))
-        return self._kept
+        return self._kept[:length]
 
     def everything(self) -> Iterator[bytes]:
         """All of it, in pieces, of which none is kept."""

@@ -17,6 +17,7 @@ from hubtool.registries.wire import ATTEMPTS
 if TYPE_CHECKING:
     from hubtool.registries.client import RegistryClient
 
+SETTLED = 0.5  # seconds after which all that looked at the index before it was written have written it
 WITHOUT_API = (400, 404, 405, 406, 501)
 
 
@@ -103,6 +104,7 @@ def _enter(client: RegistryClient, tag: str, entry: Descriptor) -> None:
         now = client.head_manifest(tag)
         if (now.digest if now else "") == before:
             client.put_manifest(index, OCI_INDEX, tag)
+            client.session.wire.pause(SETTLED)
             if entry.digest in map(_digest, _tagged(client, tag)[1]):
                 return
         client.session.wire.wait(attempt)

@@ -14,6 +14,7 @@ from hubtool.registries import Blob, Credentials
 from hubtool.registries.client import RegistryClient
 from hubtool.registries.generic import GenericRegistry
 from hubtool.registries.manifests import OCI_INDEX, OCI_MANIFEST
+from hubtool.registries.wire import USUAL, Patience
 
 _numbers = itertools.count()
 
@@ -46,8 +47,10 @@ def client_for(
     reference: ImageReference,
     credentials: Credentials | None,
     pause: Callable[[float], None] | None = None,
+    patience: Patience = USUAL,
 ) -> RegistryClient:
-    return RegistryClient(reference, GenericRegistry(), credentials, pause=Pauses() if pause is None else pause)
+    chosen = Pauses() if pause is None else pause
+    return RegistryClient(reference, GenericRegistry(), credentials, pause=chosen, patience=patience)
 
 
 def put_image(client: RegistryClient, tag: str, *, architecture: str = "amd64", labels: Mapping[str, str] = {}) -> str:
