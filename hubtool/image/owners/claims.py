@@ -11,10 +11,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hubtool.image.owners.tree import DEPTH_LIMIT, Tree
+from hubtool.image.owners.tree import Tree, upwards
 from hubtool.image.packages import Package, key_of
 
 
@@ -93,7 +93,7 @@ class Claims:
                 continue
             folder = path.rpartition("/")[0]
             if folder not in near:
-                near[folder] = next((self._folders[up] for up in _upwards(folder) if up in self._folders), None)
+                near[folder] = next((self._folders[up] for up in upwards(path) if up in self._folders), None)
             key = near[folder]
             if key is not None:
                 self.owner[path] = key
@@ -117,14 +117,6 @@ class Claims:
                 if _world_of(claim.ecosystem, place) == world:
                     return key
         return None
-
-
-def _upwards(folder: str) -> Iterator[str]:
-    for _ in range(DEPTH_LIMIT):
-        if not folder:
-            return
-        yield folder
-        folder = folder.rpartition("/")[0]
 
 
 def _world(claim: Claim) -> str:

@@ -20,7 +20,7 @@ ARCHIVES = (".conda", ".tar.bz2")
 def claims(tree: Tree) -> Iterator[Claim]:
     """The packages of every prefix. What is left of one in a cache of packages is its own too: often the same
     file under a second name."""
-    folders = caches(tree)
+    folders = set(caches(tree))
     for path in tree.markers(_is_record):
         record = tree.json(path)
         name = clean(record.get("name"))
@@ -28,7 +28,8 @@ def claims(tree: Tree) -> Iterator[Claim]:
             continue
         prefix = _prefix(path)
         distribution = posixpath.basename(path).removesuffix(".json")
-        kept = [f"{folder}/{distribution}" for folder in folders]
+        unpacked = posixpath.dirname(below_root(clean(record.get("extracted_package_dir"))))
+        kept = [f"{folder}/{distribution}" for folder in sorted({unpacked, *_caches_of(prefix)} & folders)]
         archives = [f"{stem}{suffix}" for stem in kept for suffix in ARCHIVES]
         yield Claim(
             ecosystem="conda",
@@ -45,17 +46,18 @@ def claims(tree: Tree) -> Iterator[Claim]:
 def caches(tree: Tree) -> tuple[str, ...]:
     """The folders where packages lie that were unpacked or fetched for the prefixes of the image."""
     prefixes = {_prefix(path) for path in tree.paths if _is_record(path)}
-    # An environment ROOT/envs/NAME has its packages from ROOT/pkgs.
-    roots = {posixpath.dirname(posixpath.dirname(prefix)) for prefix in prefixes if _is_environment(prefix)}
-    return tuple(sorted(posixpath.join(root, CACHE) for root in prefixes | roots))
+    return tuple(sorted({folder for prefix in prefixes for folder in _caches_of(prefix)}))
+
+
+def _caches_of(prefix: str) -> tuple[str, ...]:
+    """An environment ROOT/envs/NAME has its packages from ROOT/pkgs."""
+    root, _, envs = posixpath.dirname(prefix).rpartition("/")
+    shared = (posixpath.join(root, CACHE),) if envs == "envs" else ()
+    return (posixpath.join(prefix, CACHE), *shared)
 
 
 def _is_record(path: str) -> bool:
     return path.endswith(".json") and posixpath.basename(posixpath.dirname(path)) == META
-
-
-def _is_environment(prefix: str) -> bool:
-    return posixpath.basename(posixpath.dirname(prefix)) == "envs"
 
 
 def _prefix(path: str) -> str:

@@ -70,7 +70,7 @@ def _claim(tree: Tree, stanza: _Stanza, native: str, info: Mapping[str, list[str
         name=name if stanza.architecture in (native, "all", "") else foreign,
         version=first(stanza.found, "version"),
         place="",
-        # status is nobody's; the list is, and else there is nothing that another package could have.
+        # Not status: that is the file of all.
         marker=stanza.marker or next((path for path in own if path.endswith(".list")), f"{BASE}/info/{name}.list"),
         listed=listed,
         needs=tuple(_needs(stanza.found)),

@@ -86,9 +86,12 @@ def _flat_egg(tree: Tree, path: str) -> Claim | None:
 
 
 def _link(tree: Tree, path: str) -> Claim | None:
-    """An editable package of setuptools' own making: the link's first line is the project's folder."""
-    folder = tree.folder(below_root(tree.text(path, LIMIT).partition("\n")[0].strip()))
-    marker = next((found for found in tree.below(folder) if found.endswith(".egg-info/PKG-INFO")), None)
+    """An editable package of setuptools' own making: where its egg-info is, and from there its project's folder."""
+    there, _, up = tree.text(path, LIMIT).partition("\n")
+    base, name = tree.folder(below_root(there.strip())), posixpath.basename(path).removesuffix(".egg-link")
+    markers = [f"{base}/{spelt}.egg-info/PKG-INFO" for spelt in (name.replace("-", "_"), name)]
+    folder = below_root(f"{base}/{up.strip()}")
+    marker = next((marker for marker in markers if marker in tree), None)
     if not _is_project(tree, folder) or marker is None:
         return None
     return _claim(tree, marker, posixpath.dirname(path), [path], (folder,))

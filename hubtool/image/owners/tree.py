@@ -27,7 +27,7 @@ class Tree:
         self._files = files
         self._entries = files.visible
         self._folders: dict[str, str] = {"": ""}
-        self._caches: tuple[str, ...] = ()
+        self._caches: frozenset[str] = frozenset()
         self._left = BUDGET
         self.paths = sorted(path for path, entry in self._entries.items() if entry.kind != "folder")
 
@@ -37,12 +37,12 @@ class Tree:
 
     def ignore(self, folders: tuple[str, ...]) -> None:
         """Find no markers below FOLDERS: what lies there is not installed."""
-        self._caches = tuple(f"{folder}/" for folder in folders)
+        self._caches = frozenset(folders)
 
     def markers(self, test: Callable[[str], bool]) -> Iterator[str]:
         """The paths that TEST holds for, less those in caches and temporary folders."""
         for path in self.paths:
-            if test(path) and not path.startswith(self._caches) and not is_volatile(path):
+            if test(path) and self._caches.isdisjoint(upwards(path)) and not is_volatile(path):
                 yield path
 
     def below(self, folder: str) -> Iterator[str]:
@@ -100,6 +100,15 @@ class Tree:
         except (ValueError, RecursionError):
             return {}
         return document if isinstance(document, dict) else {}
+
+
+def upwards(path: str) -> Iterator[str]:
+    """The folders around PATH, the innermost first; not those of a path of hundreds."""
+    for _ in range(DEPTH_LIMIT):
+        path = path.rpartition("/")[0]
+        if not path:
+            return
+        yield path
 
 
 def below_root(path: str) -> str:

@@ -80,6 +80,30 @@ def test_one_long_list_under_many_names_is_not_read_forever(monkeypatch: pytest.
     assert time.monotonic() - started < 10
 
 
+MANY = {
+    "prefixes of conda": {f"c{number}/envs/e/conda-meta/a-1-0.json": conda_record("a") for number in range(3_000)},
+    "egg-links": {
+        **{f"{SITE}/a{number}.egg-link": "/srv/a\n." for number in range(3_000)},
+        **{f"srv/a/{number}": "" for number in range(3_000)},
+        "srv/a/setup.py": "",
+    },
+    "packages in each other": {
+        path: content
+        for number in range(150)
+        for path, content in wheel("/".join("a" * number or "b"), f"a{number}", "b.py").items()
+    },
+}
+
+
+@pytest.mark.parametrize("files", MANY.values(), ids=MANY.keys())
+def test_time_is_in_proportion_to_what_there_is(files: dict[str, str]) -> None:
+    contents = image(files)
+    assert contents.visible
+    started = time.monotonic()
+    find_owners(contents)
+    assert time.monotonic() - started < 5
+
+
 PATHS = [
     *("c/conda-meta/a-1-0.json", "c/conda-meta/b-1-0.json", "c/pkgs/a-1-0/x", "c/lib/x.so", "c/pkgs/urls"),
     *("var/lib/dpkg/status", "var/lib/dpkg/info/a.list", "var/lib/dpkg/diversions", "var/lib/dpkg/info/b.list"),

@@ -132,15 +132,16 @@ def test_no_other_folder_is_taken_for_an_editable_project(url: str, editable: ob
     assert not {path for path in found if not path.startswith(SITE)}
 
 
-def test_an_egg_link_leads_to_its_project() -> None:
+@pytest.mark.parametrize(("base", "link"), [("srv/repo", "/srv/repo\n."), ("srv/repo/src", "/srv/repo/src\n../")])
+def test_an_egg_link_leads_to_its_project(base: str, link: str) -> None:
     files = {
-        f"{SITE}/a.egg-link": "/srv/repo\n.",
+        f"{SITE}/my-a.egg-link": link,
         "srv/repo/setup.py": "",
-        "srv/repo/a.egg-info/PKG-INFO": "Name: a\nVersion: 3\n",
-        "srv/repo/a/x.py": "",
+        f"{base}/my_a.egg-info/PKG-INFO": "Name: my-a\nVersion: 3\n",
+        f"{base}/a/x.py": "",
     }
-    assert packages(files) == {KEY: "3"}
-    assert owners(files) == dict.fromkeys(files, KEY)
+    assert packages(files) == {f"pypi:{SITE}:my-a": "3"}
+    assert owners(files) == dict.fromkeys(files, f"pypi:{SITE}:my-a")
 
 
 def test_an_egg_info_with_a_list_owns_what_is_in_it() -> None:
