@@ -174,7 +174,8 @@ def _header(
 ) -> bytes:
     """A ustar header; NUMBERS are uid, gid, size and time. What is too long for its field is cut."""
     fields = (b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (mode & 0o7777, *numbers), b" " * 8)
-    rest = (kind, target, b"ustar\x0000", b"%07o\0%07o\0" % device, prefix)
+    major, minor = (number % 8**7 for number in device)  # Linux has none as large
+    rest = (kind, target, b"ustar\x0000", b"%07o\0%07o\0" % (major, minor), prefix)
     header = _HEADER.pack(name, *fields, *rest)
     return b"%s%06o\0 %s" % (header[:148], sum(header), header[156:])
 

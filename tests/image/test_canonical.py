@@ -148,6 +148,12 @@ def test_numbers_too_large_for_the_old_format_come_back_whole() -> None:
     assert len(canonical(image_with({"a": b""}, uid=2**21 - 1))) == 3 * 512  # no pax header
 
 
+def test_a_device_that_no_kernel_has_breaks_no_header() -> None:
+    headers = _headers(Member(Entry("null", "char", 0, 0, 0, 0o666, 0, 0, device=(2**32 - 1, 8**7 + 3))), CREATED)
+    info = tarfile.TarInfo.frombuf(headers, "utf-8", "strict")
+    assert (info.name, info.ischr(), info.devminor) == ("null", True, 3)
+
+
 def test_a_file_of_more_than_eight_gigabytes_has_its_size_in_a_pax_header() -> None:
     entry = Entry("big", "file", 0, 8 * 1024**3, 512, 0o644, 0, 0)
     headers = _headers(Member(entry), CREATED)
