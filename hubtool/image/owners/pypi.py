@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from hubtool.image.owners.claims import Claim
 from hubtool.image.owners.tree import Tree, below_root, clean, fields, first
+from hubtool.image.times import source_of
 
 LIMIT = 1_000_000  # bytes of METADATA; a long description may follow, the fields come first
 SITES = ("site-packages", "dist-packages")
@@ -21,7 +22,6 @@ PROJECT = ("pyproject.toml", "setup.py", "setup.cfg")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SEPARATORS = re.compile(r"[-_.]+")
-_COMPILED = re.compile(r"(?P<folder>.*/)?__pycache__/(?P<name>[^/]+?)(?:\.[a-z]+-?\d+[^/]*)?\.pyc")
 
 
 def claims(tree: Tree) -> Iterator[Claim]:
@@ -42,17 +42,9 @@ def settle_compiled(tree: Tree, owner: dict[str, str]) -> set[str]:
             continue
         if source in owner:
             owner[path] = owner[source]
-        elif source not in tree and path not in owner and "__pycache__/" in path:
+        elif source not in tree and path not in owner:
             orphans.add(path)
     return orphans
-
-
-def source_of(path: str) -> str | None:
-    """Where the source of a compiled module is; None for what is no compiled module."""
-    if not path.endswith(".pyc"):
-        return None
-    match = _COMPILED.fullmatch(path)
-    return f"{match['folder'] or ''}{match['name']}.py" if match else path[:-1]
 
 
 def _wheel(tree: Tree, path: str) -> Claim | None:

@@ -7,7 +7,6 @@ import json
 import pytest
 
 from hubtool.image.owners import find_owners
-from hubtool.image.owners.pypi import source_of
 from tests.image.owners.images import depends, image, owners, packages, wheel
 
 SITE = "opt/venv/lib/python3.11/site-packages"
@@ -170,22 +169,6 @@ def test_an_egg_folder_is_its_packages() -> None:
 
 def test_an_egg_info_of_a_source_tree_is_no_installed_package() -> None:
     assert packages({"srv/repo/a.egg-info/PKG-INFO": "Name: a\nVersion: 2\n"}) == {}
-
-
-@pytest.mark.parametrize(
-    ("path", "source"),
-    [
-        ("m/__pycache__/a.cpython-311.pyc", "m/a.py"),
-        ("m/__pycache__/a.cpython-311.opt-2.pyc", "m/a.py"),
-        ("__pycache__/a.b.pypy310.pyc", "a.b.py"),
-        ("m/__pycache__/test_a.cpython-311-pytest-8.3.4.pyc", "m/test_a.py"),
-        ("m/__pycache__/a.pyc", "m/a.py"),
-        ("m/a.pyc", "m/a.py"),
-        ("m/a.py", None),
-    ],
-)
-def test_the_source_of_a_compiled_module(path: str, source: str | None) -> None:
-    assert source_of(path) == source
 
 
 def test_compiled_modules_go_with_their_source_and_orphans_are_volatile() -> None:
