@@ -141,3 +141,22 @@ def test_a_container_sees_what_we_say(exported: tuple[Path, bytes]) -> None:
     theirs = seen(ImageFiles([lambda: io.BytesIO(container)]))
     assert ours == theirs
     assert len(ours) > 20
+
+
+@pytest.mark.slow
+def test_a_container_of_a_real_image_sees_what_we_say(base_image: str, docker_host: str, tmp_path: Path) -> None:
+    client = docker.DockerClient(base_url=docker_host)
+    container = client.containers.create(base_image, command="/none")
+    try:
+        for name, chunks in (("a", client.images.get(base_image).save()), ("b", container.export())):
+            with (tmp_path / name).open("wb") as stream:
+                stream.writelines(cast("Iterator[bytes]", chunks))
+    finally:
+        container.remove(force=True)
+        client.close()
+    with Archive(tmp_path / "a") as archive:
+        archive.check()
+        ours = seen(ImageFiles([layer.open_tar for layer in archive.layers]))
+    theirs = seen(ImageFiles([lambda: (tmp_path / "b").open("rb")]))
+    assert ours == theirs
+    assert len(ours) > 1000
