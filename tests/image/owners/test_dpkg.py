@@ -73,6 +73,7 @@ def test_a_file_that_the_administrator_diverts_is_nobodys_under_its_old_name() -
 def test_packages_that_are_gone_are_not_listed() -> None:
     status = stanza("here") + stanza("gone", state="ok config-files") + stanza("never", state="ok not-installed")
     assert packages({STATUS: status}) == {"dpkg::here": "1.0"}
+    assert owners({STATUS: status}) == {}
 
 
 def test_a_package_of_two_architectures_is_two_packages() -> None:

@@ -17,7 +17,7 @@ def module(name: str, root: str = ROOT, **more: object) -> dict[str, str]:
     return {f"{root}/{name}/package.json": json.dumps(document), f"{root}/{name}/index.js": ""}
 
 
-@pytest.mark.parametrize("name", ["tool", "@scope/tool"])
+@pytest.mark.parametrize("name", ["tool", "@scope/tool", "lib"])
 def test_a_module_owns_its_folder_with_the_modules_in_it(name: str) -> None:
     files = module(name) | module("inner", f"{ROOT}/{name}/node_modules")
     assert packages(files) == {f"npm:{ROOT}:{name}": "1.0.0"}

@@ -153,10 +153,11 @@ def test_an_egg_info_with_a_list_owns_what_is_in_it() -> None:
     assert owners(files) == dict.fromkeys(files, KEY)
 
 
-def test_one_without_a_list_has_the_folders_of_its_modules() -> None:
+@pytest.mark.parametrize("info", ["a.egg-info/PKG-INFO", "a-2.dist-info/METADATA"])
+def test_one_without_a_list_has_the_folders_of_its_modules(info: str) -> None:
     files = {
-        f"{SITE}/a.egg-info/PKG-INFO": "Name: a\nVersion: 2\n",
-        f"{SITE}/a.egg-info/top_level.txt": "a\n",
+        f"{SITE}/{info}": "Name: a\nVersion: 2\n",
+        f"{SITE}/{info.partition('/')[0]}/top_level.txt": "a\n",
         f"{SITE}/a/x.py": "",
     }
     assert owners({**files, f"{SITE}/b/x.py": ""}) == dict.fromkeys(files, KEY)
@@ -200,3 +201,17 @@ def test_a_name_in_uvs_cache_makes_no_file_volatile() -> None:
     found = find_owners(image(files))
     assert found.owner["root/.cache/uv/archive-v0/x/a.py"] == KEY
     assert found.volatile == {"root/.cache/uv/lock"}
+
+
+def test_the_lasting_name_of_a_file_says_whose_it_is() -> None:
+    cached, site = "var/cache/a.py", "venv/lib/site-packages"
+    files = {
+        "var/lib/dpkg/status": "Package: cache\nStatus: install ok installed\n",
+        "var/lib/dpkg/info/cache.list": f"/{cached}\n",
+        **wheel(site, "a", "a.py"),
+        f"{site}/a.py": "1",
+        cached: f"={site}/a.py",
+    }
+    found = find_owners(image(files))
+    assert found.owner[cached] == found.owner[f"{site}/a.py"] == f"pypi:{site}:a"
+    assert cached not in found.volatile
