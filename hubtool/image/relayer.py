@@ -59,6 +59,9 @@ def relayer(
     """
     grouping = group_files(files.visible, ownership)
     layout = lay_out(grouping.groups, previous, most=most)
+    placed = sorted(key for keys in layout.layers for key in keys if key in grouping.paths)
+    if placed != sorted(grouping.paths):
+        raise ValueError("the layout has not every group once: files would be lost")
     times = Times(files, created)
     tars = [_Tar(keys, files, _members(files.visible, grouping, keys), times) for keys in layout.layers]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # hashing takes no lock of Python's

@@ -113,6 +113,11 @@ def test_order_times_owner_names_and_format_of_the_source_do_not_matter() -> Non
     assert {(info.mtime, info.uname, info.gname) for info in read(first).values()} == {(CREATED, "", "")}
 
 
+def test_entries_stand_in_the_order_of_their_bytes() -> None:
+    found = list(read(canonical(image_with(dict.fromkeys(["\udcff", "\uffff", "a-b", "a/", "a/c", "b"], b"")))))
+    assert found == ["a", "a-b", "a/c", "b", "\uffff", "\udcff"]
+
+
 def test_the_root_folder_has_its_place_too() -> None:
     files = image_of([(member("a"), b""), (member("./", tarfile.DIRTYPE, mode=0o700), b"")])
     assert [(info.name, info.mode) for info in read(canonical(files)).values()] == [(".", 0o700), ("a", 0o644)]
