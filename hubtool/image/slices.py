@@ -46,6 +46,12 @@ class Slice(io.RawIOBase):
         self._at += len(data)
         return len(data)
 
+    def readall(self) -> bytes:
+        """The rest at once: by itself Python would take it in pieces of 8 KiB."""
+        data = self.pread(max(0, self._size - self._at), self._at)
+        self._at += len(data)
+        return data
+
     def pread(self, size: int, offset: int) -> bytes:
         """SIZE bytes from OFFSET on, fewer at the end; the position is neither used nor moved."""
         wanted = min(size, max(0, self._size - offset))

@@ -184,7 +184,7 @@ class Tree:
         folder, _, name = path.rpartition("/")
         if name == OPAQUE:
             self._remove_below(folder)
-        elif name.startswith(WHITEOUT) and not name.startswith(ASIDE):
+        elif name.startswith(WHITEOUT):
             if name[len(WHITEOUT) :] in ("", ".", ".."):
                 raise TarError(f"{shown(path)} hides no file")
             self._remove(posixpath.join(folder, name[len(WHITEOUT) :]))

@@ -95,6 +95,10 @@ VIEWS: dict[str, tuple[list[list[Item]], dict[str, str]]] = {
         [[("lib/a", "1"), ("usr/lib/b", "2")], [("lib", "->usr/lib"), ("lib/c", "3")]],
         {"usr/lib/b": "2", "usr/lib/c": "3"},
     ),
+    "a link and a folder take each other's place in one layer": (
+        [[("d/", ""), ("l/a", "1"), ("l", "->d"), ("l/b", "2"), ("l/", ""), ("l/c", "3")]],
+        {"d/b": "2", "l/c": "3"},
+    ),
     "a link that is gone leads nowhere": (
         [[("usr/lib/a", "1"), ("lib", "->usr/lib"), ("lib/b", "2")], [(".wh.lib", ""), ("lib/c", "3")]],
         {"usr/lib/a": "1", "usr/lib/b": "2", "lib/c": "3"},
