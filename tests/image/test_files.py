@@ -338,3 +338,30 @@ def test_content_that_went_away_after_the_reading_is_an_error() -> None:
         files.read(entry, 3000)
     with pytest.raises(HubtoolError, match="cut short"):
         files.open(entry).read()
+
+
+FLAT = st.sampled_from(["a", "b", "c", "d/a", "d/b"])
+LINKED = st.lists(st.lists(st.tuples(FLAT, st.sampled_from(["file", "gone"]) | FLAT), max_size=6), max_size=4)
+
+
+@settings(max_examples=300, deadline=None)
+@given(LINKED)
+def test_names_of_one_file_are_those_of_a_plain_reading_of_the_rules(layers: list[list[tuple[str, str]]]) -> None:
+    files: dict[str, str] = {}  # the content of each file is a name of its own, so it says which file a name means
+    made: list[list[Item]] = []
+    for number, wanted in enumerate(layers):
+        gone = {name for name, what in wanted if what == "gone"}
+        before, files = files, {name: content for name, content in files.items() if name not in gone}
+        items: list[Item] = [(f"{name[:-1]}.wh.{name[-1]}", "") for name in gone]
+        for name, what in wanted:
+            if what == "file":
+                files[name] = f"{number}.{len(items)}"
+                items.append((name, files[name]))
+            elif what != "gone" and (content := files.get(what) or before.get(what)):
+                files[name] = content
+                items.append((name, f"={what}"))
+        made.append(items)
+    read = image(*made)
+    assert seen(read) == files
+    firsts = {content: min(name for name in files if files[name] == content) for content in files.values()}
+    assert twins(read) == {name: firsts[content] for name, content in files.items() if firsts[content] != name}
