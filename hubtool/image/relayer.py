@@ -72,7 +72,7 @@ def relayer(
 
 
 def _members(visible: Mapping[str, Entry], grouping: Grouping, keys: Iterable[str]) -> list[Member]:
-    """What is in the groups KEYS, and the folders above: a layer that lacks them would have them anyhow made."""
+    """What is in the groups KEYS, and the folders above; unpacking would make those too, but not with their owners."""
     paths = {path for key in keys for path in grouping.paths.get(key, ())}
     folders: set[str] = set()
     for path in paths:
