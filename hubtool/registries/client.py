@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import httpx
 
 from hubtool.reference import ImageReference, is_tag
-from hubtool.registries import download, referrers, upload
+from hubtool.registries import download, referrers, stream, upload
 from hubtool.registries.manifests import INDEXES, MANIFESTS, OCI_INDEX, digest_of, platform_index
 from hubtool.registries.model import (
     Blob,
@@ -139,11 +139,11 @@ class RegistryClient:
     ) -> Uploaded:
         """Send the bytes that WRITE writes while it writes them, in another thread, and say what they were.
 
-        What is not larger than upload.HELD is sent only where the registry lacks it. After a break WRITE is called
+        What is not larger than stream.HELD is sent only where the registry lacks it. After a break WRITE is called
         again: it has to write the same every time. FOLDER has room for the whole, in case the registry wants to
         know its length first. Whatever WRITE raises is raised.
         """
-        return upload.upload_stream(self.session, write, progress, folder)
+        return stream.upload_stream(self.session, write, progress, folder)
 
     def upload_bytes(self, content: bytes) -> str:
         """Send a small blob, if the registry lacks it; returns its digest."""

@@ -3,41 +3,32 @@
 The whole blob goes in one PATCH, as docker push does, because Artifact Registry does not take chunked
 uploads (cloud.google.com/artifact-registry/docs/docker/pushing-and-pulling). Chunks are used only to go on
 after a break, and where a proxy answers 413 to the whole.
-
-A blob may be sent while it is made: then its length is not known, and the one PATCH has the transfer encoding
-"chunked" (of HTTP; no chunked upload), again as docker push has it. To go on after a break it is made again,
-up to where the registry has it. Where a length is asked for, it goes by way of a file.
 """
 
 from __future__ import annotations
 
-import errno
-import io
-import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, BinaryIO, Protocol
+from functools import partial
+from typing import Protocol
 
 import httpx
 
-from hubtool.errors import HubtoolError
-from hubtool.registries.model import Blob, RegistryError, Uploaded, is_digest
-from hubtool.registries.produce import PIECE, Produced, Write
+from hubtool.registries.model import Blob, RegistryError, is_digest
+from hubtool.registries.produce import PIECE
 from hubtool.registries.session import PUSH, Session
 from hubtool.registries.wire import ATTEMPTS, RETRIED, SILENT_ATTEMPTS, Answer, Dropped, Silent
 
 CHUNK = 32 * 1024 * 1024  # bytes of a PATCH after a 413, and of what is made again after a break
-HELD = 16 * 1024 * 1024  # bytes; what is made and not larger is asked for by its digest before it is sent
+TAKEN = (201, 202, 204)
 LENGTH_WANTED = (400, 411, 501)
 
 Progress = Callable[[int], None]
 
 
-class _Again(Exception):
+class Again(Exception):
     """This upload can't go on; a new one can. ``answer`` is what the registry said, if it did."""
 
     def __init__(self, answer: Answer | None = None, chunk: int | None = None) -> None:
@@ -46,7 +37,7 @@ class _Again(Exception):
         self.chunk = chunk
 
 
-class _LengthWanted(Exception):
+class LengthWanted(Exception):
     """The registry takes no body without a Content-Length."""
 
 
@@ -92,28 +83,7 @@ class _Whole:
                 start += len(piece)
 
 
-class _Made:
-    """A blob that is made while it is sent."""
-
-    def __init__(self, produced: Produced) -> None:
-        self.produced = produced
-
-    @property
-    def size(self) -> int | None:
-        return self.produced.size
-
-    @property
-    def digest(self) -> str:
-        return self.produced.digest
-
-    def part(self, start: int, most: int | None) -> Part:
-        if start == 0 and most is None:
-            return Part(None, self.produced.everything)
-        taken = self.produced.take(start, most or CHUNK)
-        return Part(len(taken), lambda: _cut(taken))
-
-
-def _cut(data: bytes) -> Iterator[bytes]:
+def cut(data: bytes) -> Iterator[bytes]:
     return (data[start : start + PIECE] for start in range(0, len(data), PIECE))
 
 
@@ -136,68 +106,20 @@ def has_blob(session: Session, digest: str) -> bool:
 
 
 def upload_blob(session: Session, blob: Blob, progress: Progress) -> None:
-    """Send BLOB; raises RegistryError when a bounded number of tries did not do it."""
-    _upload(session, _Whole(blob), progress)
+    """Send BLOB; raises as ``upload`` does."""
+    upload(session, _Whole(blob), progress)
     progress(blob.size)
 
 
-def upload_stream(session: Session, write: Write, progress: Progress, folder: Path | None) -> Uploaded:
-    """Send what WRITE writes while it does; see RegistryClient.upload_stream."""
-    with Produced(write) as produced:
-        if produced.holds_all(HELD):
-            content = produced.take(0, HELD)
-            return _upload_known(session, Blob(produced.digest, len(content), lambda: io.BytesIO(content)), progress)
-        made = _Made(produced)
-        try:
-            if session.wants_length:
-                raise _LengthWanted
-            _upload(session, made, progress)
-        except _LengthWanted:
-            session.wants_length = True
-            return _upload_by_file(session, produced, progress, folder)
-        return Uploaded(made.digest, made.size or 0, travelled=True)
-
-
-def _upload_known(session: Session, blob: Blob, progress: Progress) -> Uploaded:
-    travels = not has_blob(session, blob.digest)
-    if travels:
-        upload_blob(session, blob, progress)
-    return Uploaded(blob.digest, blob.size, travels)
-
-
-def _upload_by_file(session: Session, produced: Produced, progress: Progress, folder: Path | None) -> Uploaded:
-    with tempfile.TemporaryFile(dir=folder) as file:
-        for piece in produced.everything():
-            _write(file, piece, folder)
-        return _upload_known(session, Blob(produced.digest, file.tell(), lambda: _view(file)), progress)
-
-
-def _write(file: IO[bytes], piece: bytes, folder: Path | None) -> None:
-    try:
-        file.write(piece)
-        file.flush()
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise HubtoolError(
-            f"{folder or tempfile.gettempdir()}: {'no space left' if full else os.strerror(error.errno or 0)} "
-            "for a layer on its way",
-            hint="free some space there, or name another folder in $TMPDIR",
-        ) from error
-
-
-def _view(file: IO[bytes]) -> BinaryIO:
-    """A reader of its own of FILE, to be closed without FILE."""
-    return open(f"/proc/self/fd/{file.fileno()}", "rb")
-
-
-def _upload(session: Session, source: Source, progress: Progress) -> None:
+def upload(session: Session, source: Source, progress: Progress) -> None:
+    """Send SOURCE; raises RegistryError when a bounded number of tries did not do it."""
     chunk: int | None = None
     refused: Answer | None = None
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            location = _send(session, source, begin(session), chunk, progress)
+            location = _Sending(session, source, begin(session), chunk, progress).run()
             _commit(session, source.digest, location)
-        except _Again as again:
+        except Again as again:
             chunk, refused = again.chunk or chunk, again.answer
             if attempt < ATTEMPTS:
                 session.wire.wait(attempt)
@@ -212,59 +134,71 @@ def _upload(session: Session, source: Source, progress: Progress) -> None:
     )
 
 
-def _send(session: Session, source: Source, location: httpx.URL, chunk: int | None, progress: Progress) -> httpx.URL:
-    """All of SOURCE to LOCATION; returns where to commit it."""
-    offset = stalled = silences = 0
-    while source.size is None or offset < source.size:
-        part = source.part(offset, chunk)
-        if part.length == 0:
-            break
-        answer: Answer | None = None
+class _Sending:
+    """SOURCE on its way to LOCATION; with CHUNK not more bytes than that at once."""
+
+    def __init__(
+        self, session: Session, source: Source, location: httpx.URL, chunk: int | None, progress: Progress
+    ) -> None:
+        self.session, self.source, self.chunk, self.progress = session, source, chunk, progress
+        self.location = location
+        self.offset = 0
+        self.stalled = self.silences = 0
+
+    def run(self) -> httpx.URL:
+        """Send all; returns where to commit it."""
+        while self.source.size is None or self.offset < self.source.size:
+            part = self.source.part(self.offset, self.chunk)
+            if part.length == 0:
+                break
+            answer = self._patch(part)
+            end = self.source.size if part.length is None else self.offset + part.length
+            if answer is not None and answer.status in TAKEN and end is not None:
+                # What was sent counts, not the answer's Range: ECR's stands still after the first chunk.
+                self.location, self.offset, self.stalled = self.session.location(answer), end, 0
+            else:
+                self._go_on(part, answer)
+        return self.location
+
+    def _patch(self, part: Part) -> Answer | None:
+        """The answer to PART; None when the connection broke."""
+        headers = {"Content-Type": "application/octet-stream"}
+        if part.length is not None:
+            headers["Content-Length"] = str(part.length)
+            if self.chunk is not None or self.offset > 0:
+                headers["Content-Range"] = f"{self.offset}-{self.offset + part.length - 1}"
+        told = partial(_told, part, self.offset, self.progress)
         try:
-            answer = _patch(session, part, location, offset, chunk is not None or offset > 0, progress)
+            return self.session.request(
+                "PATCH", self.location, actions=PUSH, headers=headers, content=told, retry=False
+            )
         except Dropped as dropped:
-            silences += isinstance(dropped, Silent)
-            if silences >= SILENT_ATTEMPTS:
+            self.silences += isinstance(dropped, Silent)
+            if self.silences >= SILENT_ATTEMPTS:
                 raise
-        end = source.size if part.length is None else offset + part.length
-        if answer is not None and answer.status in (201, 202, 204) and end is not None:
-            # What was sent counts, not the answer's Range: ECR's stands still after the first chunk.
-            location, offset, stalled = session.location(answer), end, 0
-            continue
-        if answer is not None and answer.status in LENGTH_WANTED and part.length is None:
-            raise _LengthWanted
-        _fatal(session, answer, chunk)
-        stalled += 1
-        if stalled >= ATTEMPTS:
-            raise _Again(answer)
-        session.wire.wait(stalled, answer)
-        location, reached = _status(session, location)
-        stalled = 0 if reached > offset else stalled
-        offset = reached if source.size is None else min(reached, source.size)
-    return location
+            return None
 
+    def _go_on(self, part: Part, answer: Answer | None) -> None:
+        """Find out from where, after PART did not arrive; raises where only a new upload helps, or nothing."""
+        if answer is not None:
+            self._check(part, answer)
+        self.stalled += 1
+        if self.stalled >= ATTEMPTS:
+            raise Again(answer)
+        self.session.wire.wait(self.stalled, answer)
+        self.location, reached = _status(self.session, self.location)
+        self.stalled = 0 if reached > self.offset else self.stalled
+        self.offset = reached if self.source.size is None else min(reached, self.source.size)
 
-def _fatal(session: Session, answer: Answer | None, chunk: int | None) -> None:
-    """Return where asking and going on may help; raise where only a new upload does, or nothing."""
-    if answer is None or answer.status in (201, 202, 204, *RETRIED):
-        return
-    if answer.status == 413 and chunk is None:
-        raise _Again(answer, chunk=CHUNK)
-    if answer.status in (400, 404, 416):
-        raise _Again(answer)
-    session.fail(answer, PUSH)
-
-
-def _patch(session: Session, part: Part, location: httpx.URL, start: int, ranged: bool, progress: Progress) -> Answer:
-    """Send PART, which begins at START; raises Dropped when the connection broke."""
-    headers = {"Content-Type": "application/octet-stream"}
-    if part.length is not None:
-        headers["Content-Length"] = str(part.length)
-        if ranged:
-            headers["Content-Range"] = f"{start}-{start + part.length - 1}"
-    return session.request(
-        "PATCH", location, actions=PUSH, headers=headers, content=lambda: _told(part, start, progress), retry=False
-    )
+    def _check(self, part: Part, answer: Answer) -> None:
+        if answer.status in LENGTH_WANTED and part.length is None:
+            raise LengthWanted
+        if answer.status == 413 and self.chunk is None:
+            raise Again(answer, chunk=CHUNK)
+        if answer.status in (400, 404, 416):
+            raise Again(answer)
+        if answer.status not in (*TAKEN, *RETRIED):
+            self.session.fail(answer, PUSH)
 
 
 def _told(part: Part, start: int, progress: Progress) -> Iterator[bytes]:
@@ -279,7 +213,7 @@ def _status(session: Session, location: httpx.URL) -> tuple[httpx.URL, int]:
     answer = session.request("GET", location, actions=PUSH)
     written = re.fullmatch(r"(?:bytes=)?0-([0-9]{1,18})", answer.headers.get("Range", "").strip())
     if answer.status not in (200, 202, 204) or not written:
-        raise _Again(answer)
+        raise Again(answer)
     last = int(written[1])
     # "0-0" is said of an upload that holds nothing, too
     return (session.location(answer) if "Location" in answer.headers else location), last + 1 if last else 0
@@ -303,4 +237,4 @@ def _commit(session: Session, digest: str, location: httpx.URL) -> None:
         session.fail(answer, PUSH)
     # The answer to an earlier try may have been lost after the registry had taken the blob.
     if not has_blob(session, digest):
-        raise silent or _Again(answer)
+        raise silent or Again(answer)

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from hubtool.reference import ImageReference
-from hubtool.registries import Credentials, RegistryError, upload
+from hubtool.registries import Credentials, RegistryError, stream, upload
 from hubtool.registries.client import RegistryClient
 from hubtool.registries.manifests import OCI_MANIFEST, digest_of
 from hubtool.sandbox import packages
@@ -87,7 +87,7 @@ def fresh_layers(number: int) -> tuple[bytes, ...]:
 def test_a_connection_that_breaks_at_any_byte_costs_nothing_but_time(
     open_registry: str, monkeypatch: pytest.MonkeyPatch, answers: bool, made: bool
 ) -> None:
-    monkeypatch.setattr(upload, "HELD", -1)  # else nothing as small as this is sent while it is made
+    monkeypatch.setattr(stream, "HELD", -1)  # else nothing as small as this is sent while it is made
     with cutter(open_registry, answers=answers) as wire, client_for(fresh_reference(wire.host), None) as client:
         push(client, "first", fresh_layers(0), made=made)
         wire.passed = 0
@@ -142,7 +142,7 @@ with RegistryClient(reference, GenericRegistry(), Credentials(user, word)) as cl
 
 
 def large_layers() -> tuple[bytes, ...]:
-    return noise(1000, 1), noise(upload.HELD + 1000, 2), noise(1000, 3)
+    return noise(1000, 1), noise(stream.HELD + 1000, 2), noise(1000, 3)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from hubtool.reference import ImageReference
 from hubtool.registries import Credentials, RegistryError
 from hubtool.registries.model import Writer
 from hubtool.registries.produce import AHEAD, PIECE, Produced
-from hubtool.registries.upload import CHUNK, HELD
+from hubtool.registries.stream import HELD
+from hubtool.registries.upload import CHUNK
 from hubtool.registries.wire import Patience
 from tests.registries.front import Front
 from tests.registries.parts import Pauses, blob_of, client_for, digest_of, fresh_reference, noise
