@@ -178,6 +178,21 @@ def nested(depth: int) -> Blobs:
     return layout(inner, blobs=blobs)
 
 
+def with_layers(count: int) -> Blobs:
+    blobs: Blobs = {}
+    layer = layer_tar({})
+    config = add(blobs, config_of([layer] * count), f"{OCI}.config.v1+json")
+    layers = [add(blobs, layer, f"{OCI}.layer.v1.tar")] * count
+    document = {"schemaVersion": 2, "config": config, "layers": layers}
+    return layout(add(blobs, document, f"{OCI}.manifest.v1+json"), blobs=blobs)
+
+
+def many_manifests() -> Blobs:
+    blobs: Blobs = {}
+    image = add(blobs, manifest(blobs), f"{OCI}.manifest.v1+json")
+    return layout(*[image] * 1001, blobs=blobs)
+
+
 def flipped(number: int) -> Blobs:
     """A layout one of whose blobs is other than its name says."""
     blobs = whole()
@@ -218,10 +233,8 @@ BROKEN: dict[str, tuple[Blobs, str]] = {
     "a layer of another size": (with_layer(size=-1), "bytes, but shall have -1"),
     "a layer that is not there": (with_layer(digest="sha256:" + "0" * 64), "is missing"),
     "a layer less": (spoilt(lambda document, blobs: document["layers"].pop()), "do not fit"),
-    "too many layers": (
-        spoilt(lambda document, blobs: document.update(layers=document["layers"] * 300)),
-        "do not fit",
-    ),
+    "too many layers": (with_layers(501), "it has 501 layers; more than 500 are too many"),
+    "too many manifests": (many_manifests(), "names more than 1000 manifests"),
     "a config with another hash": (flipped(0), "does not have the hash that it is named by"),
     "a manifest with another hash": (flipped(3), "does not have the hash that it is named by"),
 }
