@@ -136,14 +136,17 @@ class RegistryClient:
         write: Callable[[Writer], object],
         progress: upload.Progress = lambda sent: None,
         folder: Path | None = None,
+        *,
+        look_first: bool = False,
     ) -> Uploaded:
         """Send the bytes that WRITE writes while it writes them, in another thread, and say what they were.
 
         What is not larger than stream.HELD is sent only where the registry lacks it. After a break WRITE is called
-        again: it has to write the same every time. FOLDER has room for the whole, in case the registry wants to
-        know its length first. Whatever WRITE raises is raised.
+        again: it has to write the same every time. With LOOK_FIRST what is larger is made once for nothing but its
+        digest, and sent only where the registry lacks it, too: for a push that is taken up again. FOLDER has room for
+        the whole, in case the registry wants to know its length first. Whatever WRITE raises is raised.
         """
-        return stream.upload_stream(self.session, write, progress, folder)
+        return stream.upload_stream(self.session, write, progress, folder, look_first=look_first)
 
     def upload_bytes(self, content: bytes) -> str:
         """Send a small blob, if the registry lacks it; returns its digest."""

@@ -118,6 +118,12 @@ class Produced:
         self.take(0, most + 1)
         return self.size is not None and self.size <= most
 
+    def finish(self) -> str:
+        """Make all of it for its digest only."""
+        for _ in self.everything():
+            pass
+        return self.digest
+
     def take(self, start: int, length: int) -> bytes:
         """LENGTH bytes from START on, fewer only at the end; they are kept, to be taken again for nothing."""
         self._go_to(start)

@@ -44,12 +44,16 @@ class _Made:
         return Part(len(taken), lambda: cut(taken))
 
 
-def upload_stream(session: Session, write: Write, progress: Progress, folder: Path | None) -> Uploaded:
+def upload_stream(
+    session: Session, write: Write, progress: Progress, folder: Path | None, *, look_first: bool
+) -> Uploaded:
     """Send what WRITE writes while it does; see RegistryClient.upload_stream."""
     with Produced(write) as produced:
         if produced.holds_all(HELD):
             content = produced.take(0, HELD)
             return _upload_known(session, Blob(produced.digest, len(content), lambda: io.BytesIO(content)), progress)
+        if look_first and has_blob(session, produced.finish()):
+            return Uploaded(produced.digest, produced.size or 0, travelled=False)
         made = _Made(produced)
         try:
             if session.wants_length:

@@ -105,6 +105,19 @@ def test_a_small_one_that_the_registry_has_is_not_sent_again(front: Front, login
     assert len(front.requests("PATCH")) == 1
 
 
+def test_a_large_one_is_sent_again_unless_it_is_looked_for_first(front: Front, login: Credentials) -> None:
+    with client_for(fresh_reference(front.host), login) as client:
+        makers = [Maker(noise(LARGE)) for _ in range(3)]
+        sent = [
+            client.upload_stream(maker, look_first=first)
+            for maker, first in zip(makers, (True, False, True), strict=True)
+        ]
+    assert [one.travelled for one in sent] == [True, True, False]
+    assert [maker.calls for maker in makers] == [2, 1, 1]
+    assert len({(one.digest, one.size) for one in sent}) == 1
+    assert len(front.requests("PATCH")) == 2
+
+
 @pytest.mark.parametrize("at", [2, 100_000, HELD - 1, HELD, LARGE - MB, LARGE])
 def test_after_a_break_only_what_the_registry_lacks_is_sent(front: Front, login: Credentials, at: int) -> None:
     reference, maker = fresh_reference(front.host), Maker(noise(LARGE))
