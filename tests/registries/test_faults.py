@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,7 @@ from hubtool.reference import ImageReference
 from hubtool.registries import Credentials, RegistryError, stream, upload
 from hubtool.registries.client import RegistryClient
 from hubtool.registries.manifests import OCI_MANIFEST, digest_of
+from hubtool.registries.model import Writer
 from hubtool.sandbox import packages
 from hubtool.sandbox.services import free_port, service
 from tests.registries.cutter import Cutter, cutter
@@ -48,12 +50,16 @@ def open_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
 
 
-def push(client: RegistryClient, tag: str, layers: tuple[bytes, ...], *, made: bool) -> str:
+def write(content: bytes, out: Writer) -> None:
+    out.write(content)
+
+
+def push(client: RegistryClient, tag: str, layers: tuple[bytes, ...], *, made: bool, again: bool = False) -> str:
     """As hubtool pushes: what the registry lacks, then the manifest."""
     config = json.dumps({"os": "linux", "architecture": "amd64", "for": tag}).encode()
     for content in (*layers, config):
         if made:
-            client.upload_stream(lambda out, content=content: out.write(content))  # type: ignore[misc]
+            client.upload_stream(partial(write, content), look_first=again)
         else:
             client.upload_bytes(content)
     described = [{"mediaType": LAYER, "digest": digest_of(layer), "size": len(layer)} for layer in layers]
@@ -147,12 +153,12 @@ def large_layers() -> tuple[bytes, ...]:
 
 @pytest.mark.parametrize(
     ("method", "nth", "sent"),
-    [("PATCH", 0, 4), ("PUT", 0, 4), ("PATCH", 1, 3), ("PUT", 1, 3), ("PATCH", 2, 3), ("PUT", 4, 1)],
+    [("PATCH", 0, 4), ("PUT", 0, 4), ("PATCH", 1, 3), ("PUT", 1, 3), ("PATCH", 2, 2), ("PUT", 4, 0)],
 )
 def test_a_push_that_is_killed_is_taken_up_again(
     front: Front, login: Credentials, method: str, nth: int, sent: int
 ) -> None:
-    """Killed when the NTH request of METHOD comes. A large layer that was sent while it was made is sent again."""
+    """Killed when the NTH request of METHOD comes; what came then may be taken or not."""
     reference: ImageReference = fresh_reference(front.host)
     command = [sys.executable, "-c", KILLED, front.host, reference.repository, login.username, login.password]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -168,7 +174,7 @@ def test_a_push_that_is_killed_is_taken_up_again(
     with client_for(reference, login) as client:
         assert whole(client, "v1") is None or (method, nth) == ("PUT", 4)
         before = len(front.requests("PATCH"))
-        digest = push(client, "v1", large_layers(), made=True)
+        digest = push(client, "v1", large_layers(), made=True, again=True)
         assert len(front.requests("PATCH")) - before <= sent
         assert client.head_manifest("v1") is not None
         assert digest == getattr(client.get_manifest("v1"), "digest", None)
