@@ -204,6 +204,16 @@ def test_pax_says_more_than_the_header_and_nothing_where_it_is_empty() -> None:
     assert (found.name, found.uid, found.mtime, found.size) == ("a", 5, 8, 1)
 
 
+def test_several_headers_of_one_member_add_up() -> None:
+    long = member("L", b"long\0", type=b"L")
+    assert only(long + pax(record(b"uid", b"7")) + pax(record(b"mtime", b"8")) + member()).uid == 7
+    assert only(long + pax(record(b"uid", b"7")) + member()).name == "long"
+
+
+def test_a_mode_is_no_more_than_permissions() -> None:
+    assert only(broken(100, b"0104755\0")[:512]).mode == 0o4755
+
+
 def test_headers_for_all_members_say_nothing_as_with_engines() -> None:
     found = only(member("x", record(b"path", b"other"), type=b"g") + member("a"))
     assert found.name == "a"
