@@ -214,6 +214,15 @@ def test_a_mode_is_no_more_than_permissions() -> None:
     assert only(broken(100, b"0104755\0")[:512]).mode == 0o4755
 
 
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE])
+def test_only_files_have_content_whatever_size_others_say(kind: bytes) -> None:
+    sized = broken(124, b"00000000700\0", member("b", type=kind, linkname="a"))[:512]
+    assert [(header.name.rstrip("/"), header.size) for header in members(sized + member("c", b"1"))] == [
+        ("b", 0),
+        ("c", 1),
+    ]
+
+
 def test_headers_for_all_members_say_nothing_as_with_engines() -> None:
     found = only(member("x", record(b"path", b"other"), type=b"g") + member("a"))
     assert found.name == "a"
