@@ -21,7 +21,8 @@ from urllib.parse import quote, unquote
 MOST_LAYERS = 127  # of all layers of an image; overlayfs mounts no more
 ALONE = 0.6  # share of the layers that hold one large group each; see benchmarks/layout.py for these figures
 SPARE = 12  # one layer in so many is left by a fresh layout, for large groups to come
-LIGHT = 0.3  # what a group below the least size of a layer counts, beside one above
+LIGHT = 0.2  # what a group below the least size of a layer counts, beside one above
+OFTEN = 4  # times as often as a package, what is nobody's changes; a distribution's package so many times less
 CHANGING = 1 / 40  # of the groups, from one release to the next
 RELEASES = 26  # in which a fresh layout must earn what moving to it costs
 IMBALANCE = 1.5  # times a fresh layout's bytes a release, from which on one is thought of
@@ -215,14 +216,18 @@ def _bits(number: int, count: int) -> Iterator[int]:
     return (number >> place & 1 for place in reversed(range(count)))
 
 
-def _stability(each: _Bin) -> tuple[int, float, str]:
-    """Sorts stable layers first: dockerd extracts all above a changed one again, so what moves seldom goes below.
+def _stability(each: _Bin) -> tuple[float, str]:
+    """Sorts stable layers first: dockerd fetches and extracts all above a changed one again.
 
-    A distribution's packages change least, files that are nobody's most; of others, what has more bytes a group.
+    The sum of what moves is least if layers are sorted by their bytes over how often they change.
     """
-    homes = {_home(group) for group in each.groups}
-    rank = 0 if homes == {"dpkg:"} else 2 if "" in homes else 1
-    return rank, -each.size / len(each.groups), min(each.keys)
+    return -each.size / sum(map(_changes, each.groups)), min(each.keys)
+
+
+def _changes(group: Group) -> float:
+    """How often GROUP changes, beside others: a distribution's packages seldom, what is nobody's often."""
+    home = _home(group)
+    return 1 / OFTEN if home == "dpkg:" else OFTEN if home == "" else 1
 
 
 # ---- the layout of the previous release

@@ -49,10 +49,13 @@ def test_large_groups_are_alone_and_the_volatile_one_is_on_top() -> None:
     assert layout.layers[-1] == (LOG.key,)
 
 
-def test_a_distributions_packages_are_below_and_what_nobody_owns_above() -> None:
-    home = Group("dir:home/me", 30 * MB)
-    layout = lay_out([LOG, home, conda("mkl", 50 * MB), Group("dpkg::libc6", 10 * MB)])
-    assert layout.layers == (("dpkg::libc6",), ("conda:srv/conda:mkl",), ("dir:home/me",), ("volatile",))
+def test_what_changes_seldom_is_below_and_what_changes_often_above() -> None:
+    groups = [LOG, Group("dir:home/me", 60 * MB), conda("mkl", 30 * MB), Group("dpkg::libc6", 10 * MB)]
+    bin_of_small = many(12, 100_000)
+    layers = lay_out([*groups, *bin_of_small]).layers
+    assert layers[:3] == (("dpkg::libc6",), ("conda:srv/conda:mkl",), ("dir:home/me",))
+    assert len(layers[3]) == len(bin_of_small)
+    assert layers[4:] == ((LOG.key,),)
 
 
 def test_a_small_image_has_no_layers_of_nothing() -> None:
