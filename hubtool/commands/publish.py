@@ -1,29 +1,31 @@
 """Publishing one variant: what `hubtool push` and `hubtool release` share.
 
-Blobs go first, then the manifest under its digest, the tag last: killed at any point, a tag never names
-what is not whole, and the next run sends only what is missing.
+Blobs go first, then the manifest under its digest, what is attached to it, the tag last: killed at any point, a tag
+never names what is not whole, and the next run sends only what is missing.
 """
 
 from __future__ import annotations
 
-import io
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from hubtool.commands.transfer import Moved, megabytes, move_layers
+from hubtool.commands.earlier import IMAGE_ID, NEWEST, annotation, document_of, read_earlier
+from hubtool.commands.sending import publish_manifest, send_image
+from hubtool.commands.transfer import Moved, megabytes
 from hubtool.console import say, step, warn
 from hubtool.engines import Engine, EngineImage
 from hubtool.errors import HubtoolError
 from hubtool.image.archive import Archive
-from hubtool.image.pack import MANIFEST_TYPE, digest_of, image_manifest
+from hubtool.image.pack import MANIFEST_TYPE, digest_of
 from hubtool.image.spool import spool_folder
 from hubtool.plan import Variant
-from hubtool.plan.records import Record, read_record, write_record
+from hubtool.plan.records import Record, read_record, unfinished, write_record
 from hubtool.reference import ImageReference
-from hubtool.registries import Blob, RegistryError, open_client
+from hubtool.registries import RegistryError, open_client
 from hubtool.registries.client import RegistryClient
+from hubtool.registries.model import Manifest
 from hubtool.registries.release import config_digest
 
 REVISION = "org.opencontainers.image.revision"
@@ -170,15 +172,19 @@ class _Push:
         self.standing = client.get_manifest(self.reference.tag)
 
     def unchanged(self, config: str) -> Pushed | None:
-        """The result where the tag names an image with this very config already. The config holds the hashes
-        of all layers, hence it is the same image, however its layers were compressed."""
-        if self.standing is None or config_digest(self.client, self.standing) != config:
+        """The result where the tag names what was made of an image with this very config already. The config holds
+        the hashes of all layers, hence it is the same image, however it was laid out and compressed."""
+        if self.standing is None or config not in self._made_of(self.standing):
             return None
         say(f"{self.reference} is in the registry already: nothing to do")
         return self._result("unchanged", self.standing.digest)
 
+    def _made_of(self, manifest: Manifest) -> tuple[str | None, str]:
+        """The config digests that MANIFEST stands for: its own, and the built image's."""
+        return config_digest(self.client, manifest), annotation(document_of(manifest.content), IMAGE_ID)
+
     def run(self) -> Pushed:
-        """Export, pack, send, tag."""
+        """Export, lay out, pack, send, tag."""
         with spool_folder(needed=int(self.image.size * 1.5)) as folder:
             target = folder / "image.tar"
             with step(f"taking {self.reference} out of {self.engine.name}"):
@@ -192,27 +198,23 @@ class _Push:
                 return self._send(archive, folder)
 
     def _send(self, archive: Archive, folder: Path) -> Pushed:
-        dry_run = self.rules.dry_run
-        with step(f"{'looking for' if dry_run else 'sending'} the layers of {self.reference}"):
-            layers = move_layers(self.client, archive.layers, folder, dry_run=dry_run)
-        config = self._send_config(archive.config_bytes, archive.config_digest)
-        manifest = image_manifest(archive.config_bytes, [layer.layer for layer in layers])
-        blobs = tuple({moved.digest: moved for moved in (*(layer.moved for layer in layers), config)}.values())
+        dry_run, packing = self.rules.dry_run, self.variant.packing
+        before = read_record(self.variant.root, self.variant.image)
+        refs = (NEWEST, (before and before.digest) or "", self.reference.tag)
+        earlier = read_earlier(self.client, refs, packing.siblings)
         if dry_run:
-            self._tell_plan(blobs, digest_of(manifest))
-            return self._result("planned", digest_of(manifest), blobs)
-        self._set_tag(manifest, config.digest)
-        return self._result("pushed", digest_of(manifest), blobs)
-
-    def _send_config(self, content: bytes, digest: str) -> Moved:
-        travels = not self.client.has_blob(digest)
-        if travels and not self.rules.dry_run:
-            self.client.upload_blob(Blob(digest, len(content), lambda: io.BytesIO(content)))
-        return Moved(digest, len(content), travels)
+            sent = send_image(self.client, archive, packing, earlier, folder, dry_run=True)
+            self._tell_plan(sent.blobs, sent.digest)
+            return self._result("planned", sent.digest, sent.blobs)
+        with unfinished(self.variant.root, self.variant.image, f"push to {self.reference.name}") as again:
+            sent = send_image(self.client, archive, packing, earlier, folder, again=again)
+            publish_manifest(self.client, sent)
+        self._set_tag(sent.manifest, archive.config_digest)
+        return self._result("pushed", sent.digest, sent.blobs)
 
     def _set_tag(self, manifest: bytes, config: str) -> None:
+        """Have the tag, and that of the newest, name MANIFEST, made of the image with CONFIG."""
         digest = digest_of(manifest)
-        self.client.put_manifest(manifest, MANIFEST_TYPE, digest)
         self._check_nobody_was_faster(config)
         self.client.put_manifest(manifest, MANIFEST_TYPE, self.reference.tag)
         set_to = self.client.head_manifest(self.reference.tag)
@@ -221,6 +223,10 @@ class _Push:
                 f"{self.reference} was pushed as {digest}, but names {set_to.digest if set_to else 'nothing'} now",
                 hint="see whether somebody else pushed to that tag, then run the same command again",
             )
+        try:
+            self.client.put_manifest(manifest, MANIFEST_TYPE, NEWEST)
+        except RegistryError as error:  # a repository whose tags never move, say
+            say(f"the tag {NEWEST} was not set, so that the next push may send more: {error.message}")
 
     def _check_tag(self) -> None:
         """Raise where the tag names something else and may not move."""
@@ -243,7 +249,7 @@ class _Push:
         now = self.client.get_manifest(self.reference.tag)
         if now is None or now.digest == (self.standing and self.standing.digest):
             return
-        if config_digest(self.client, now) != config:
+        if config not in self._made_of(now):
             self.standing = now
             self._check_tag()
 

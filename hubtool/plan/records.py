@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,6 +36,19 @@ def read_record(root: Path, image: str) -> Record | None:
 
 def write_record(root: Path, image: str, record: Record) -> None:
     write_whole(folder(root) / f"{image}.json", json.dumps(asdict(record), indent=2) + "\n")
+
+
+@contextmanager
+def unfinished(root: Path, image: str, what: str) -> Iterator[bool]:
+    """Remembers until the block ends well that WHAT was begun with IMAGE; gives whether that was so before."""
+    mark = folder(root) / f"{image}.unfinished"
+    try:
+        before = mark.read_text() == what
+    except (OSError, ValueError):
+        before = False
+    write_whole(mark, what)
+    yield before
+    mark.unlink(missing_ok=True)
 
 
 def folder(root: Path) -> Path:
