@@ -53,6 +53,20 @@ def client_for(
     return RegistryClient(reference, GenericRegistry(), credentials, pause=chosen, patience=patience)
 
 
+class Renewing(GenericRegistry):
+    """A cloud's registry: its passwords end, and its credentials are others then. Counts how often it was asked."""
+
+    def __init__(self, *passwords: str, user: str = "me") -> None:
+        self.user = user
+        self.passwords = list(passwords)
+        self.asked = 0
+
+    def credentials(self, reference: ImageReference) -> Credentials | None:
+        self.asked += 1
+        password = self.passwords[0] if len(self.passwords) == 1 else self.passwords.pop(0)
+        return Credentials(self.user, password, source="the cloud")
+
+
 def put_image(client: RegistryClient, tag: str, *, architecture: str = "amd64", labels: Mapping[str, str] = {}) -> str:
     """Publish a small image; returns its digest."""
     config = json.dumps({"os": "linux", "architecture": architecture, "config": {"Labels": dict(labels)}}).encode()

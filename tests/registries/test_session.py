@@ -8,12 +8,11 @@ import pytest
 from hubtool.reference import ImageReference
 from hubtool.registries import Credentials, RegistryError
 from hubtool.registries.client import RegistryClient
-from hubtool.registries.generic import GenericRegistry
 from tests.conftest import LocalRegistry
 from tests.registries import front as fronts
 from tests.registries.cloud import cloud_registry
 from tests.registries.front import Front
-from tests.registries.parts import Pauses, blob_of, client_for, digest_of, fresh_reference, noise
+from tests.registries.parts import Pauses, Renewing, blob_of, client_for, digest_of, fresh_reference, noise
 
 
 def test_a_wrong_password_is_said_with_where_it_came_from(front: Front) -> None:
@@ -162,19 +161,6 @@ def test_a_redirect_without_end_ends(front: Front, login: Credentials) -> None:
 def front_pair(front: Front) -> Iterator[tuple[Front, Front]]:
     with fronts.front(front.upstream) as other:
         yield front, other
-
-
-class Renewing(GenericRegistry):
-    """A cloud's registry: its passwords end, and its credentials are others then. Counts how often it was asked."""
-
-    def __init__(self, *passwords: str) -> None:
-        self.passwords = list(passwords)
-        self.asked = 0
-
-    def credentials(self, reference: ImageReference) -> Credentials | None:
-        self.asked += 1
-        password = self.passwords[0] if len(self.passwords) == 1 else self.passwords.pop(0)
-        return Credentials("me", password, source="the cloud")
 
 
 @pytest.fixture

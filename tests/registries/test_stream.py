@@ -209,12 +209,12 @@ def test_what_the_maker_raises_is_raised_and_its_thread_ends(front: Front, login
 
 
 def test_who_stops_in_mid_upload_stops_the_maker(front: Front, login: Credentials) -> None:
-    ended = threading.Event()
+    ended, made, piece = threading.Event(), [0], noise(MB)
 
     def write(out: Writer) -> None:
         try:
             for _ in range(1000):
-                out.write(noise(MB))
+                made[0] += out.write(piece) is not None
         finally:
             ended.set()
 
@@ -225,6 +225,7 @@ def test_who_stops_in_mid_upload_stops_the_maker(front: Front, login: Credential
     with client_for(fresh_reference(front.host), login) as client, pytest.raises(KeyboardInterrupt):
         client.upload_stream(write, progress)
     assert ended.is_set()
+    assert made[0] < 100
     assert not front.requests("PUT")
 
 

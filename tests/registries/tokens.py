@@ -131,11 +131,15 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None: ...
 
     def do_GET(self) -> None:
-        query = {key: " ".join(values) for key, values in parse_qs(urlsplit(self.path).query).items()}
-        written = self.headers.get("Authorization", "")
+        written = parse_qs(urlsplit(self.path).query)
+        if any(" " in scope for scope in written["scope"]):
+            self._answer(400, {"details": "each scope is a parameter of its own here"})
+            return
+        query = {key: " ".join(values) for key, values in written.items()}
+        basic = self.headers.get("Authorization", "")
         user: str | None = None
-        if written:
-            user, _, password = base64.b64decode(written.removeprefix("Basic ")).decode().partition(":")
+        if basic:
+            user, _, password = base64.b64decode(basic.removeprefix("Basic ")).decode().partition(":")
             if self.server.users.get(user) != password:
                 self._answer(401, {"details": "wrong"})
                 return
