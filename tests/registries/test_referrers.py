@@ -11,9 +11,9 @@ import pytest
 
 from hubtool.registries import Credentials, RegistryError
 from hubtool.registries.client import RegistryClient
-from hubtool.registries.manifests import NOTHING, OCI_INDEX, OCI_MANIFEST
+from hubtool.registries.manifests import NOTHING, OCI_INDEX, OCI_MANIFEST, index_of, written
 from hubtool.registries.model import Descriptor
-from hubtool.registries.referrers import fallback_tag
+from hubtool.registries.referrers import SETTLED, fallback_tag
 from tests.registries.front import Front
 from tests.registries.parts import client_for, digest_of, fresh_reference, put_image
 from tests.registries.referring import Referrers
@@ -143,6 +143,42 @@ def test_writers_at_one_time_lose_nothing(front: Front, login: Credentials) -> N
         put = list(pool.map(attach, range(4)))
     with client_for(reference, login) as client:
         assert client.referrers(image.digest) == sorted(put, key=lambda entry: entry.digest)
+
+
+def write_index(client: RegistryClient, tag: str, *entries: Descriptor) -> None:
+    client.put_manifest(index_of(map(written, entries)), OCI_INDEX, tag)
+
+
+def test_who_writes_between_our_look_and_our_write_is_kept(front: Front, login: Credentials) -> None:
+    reference = fresh_reference(front.host)
+    with client_for(reference, login) as client, client_for(reference, login) as faster:
+        image = image_of(client)
+        tag = fallback_tag(image.digest)
+
+        def before(method: str, path: str) -> None:
+            if (method, path.rpartition("/")[2]) == ("HEAD", tag):
+                front.instead = lambda method, path: None
+                write_index(faster, tag, image)
+
+        front.instead = before
+        put = client.put_referrer(image, SBOM, SBOM, b"{}")
+        assert {entry.digest for entry in client.referrers(image.digest)} == {put.digest, image.digest}
+
+
+def test_who_looked_before_we_wrote_and_writes_after_is_found_out(front: Front, login: Credentials) -> None:
+    reference = fresh_reference(front.host)
+    with client_for(reference, login) as slower:
+        image = image_of(slower)
+        pauses: list[float] = []
+
+        def pause(seconds: float) -> None:
+            if seconds == SETTLED and not pauses:
+                write_index(slower, fallback_tag(image.digest), image)
+            pauses.append(seconds)
+
+        with client_for(reference, login, pause) as client:
+            put = client.put_referrer(image, SBOM, SBOM, b"{}")
+            assert {entry.digest for entry in client.referrers(image.digest)} == {put.digest, image.digest}
 
 
 def test_an_entry_that_another_writer_took_out_is_written_again(front: Front, client: RegistryClient) -> None:
