@@ -33,6 +33,7 @@ from hubtool.registries.wire import USUAL, Answer, Patience
 
 ACCEPT = ", ".join((*MANIFESTS, *INDEXES))
 PAGES = 1000  # of a list; a registry that has more is not telling the truth
+LIST_LIMIT = 64 * 1024 * 1024  # bytes of all pages
 
 
 class RegistryClient:
@@ -220,14 +221,16 @@ class RegistryClient:
     def pages(self, url: httpx.URL, what: str, headers: Mapping[str, str] = {}) -> Iterator[Answer]:
         """The answers to URL and to those that their Link headers name, whatever their status."""
         seen: set[httpx.URL] = set()
+        size = 0
         following: httpx.URL | None = url
         while following is not None:
-            if following in seen or len(seen) >= PAGES:
+            if following in seen or len(seen) >= PAGES or size > LIST_LIMIT:
                 raise self._lie(f"{what} has no end")
             if following.netloc != url.netloc:
                 raise self._lie(f"{what} goes on at another host")
             seen.add(following)
             answer = self.session.request("GET", following, headers=headers)
+            size += len(answer.body)
             yield answer
             following = _next_page(answer)
 
