@@ -96,12 +96,15 @@ class Writer(Protocol):
 @dataclass(frozen=True)
 class Release:
     """What a registry holds at a tag: ``reference`` has tag and digest, ``platforms`` are like linux/amd64,
-    ``labels`` are the image's (of the first platform), ``size`` its compressed layers in bytes."""
+    ``labels`` are the image's (of the first platform), ``size`` its compressed layers in bytes. ``layers`` are they,
+    from the bottom up, ``image`` the digest of that platform's manifest."""
 
     reference: ImageReference
     platforms: tuple[str, ...]
     labels: Mapping[str, str]
     size: int
+    layers: tuple[Descriptor, ...] = ()
+    image: str = ""
 
 
 class Registry(Protocol):
