@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import docker
+import git
 import pytest
 
 from hubtool.reference import ImageReference
 from hubtool.registries import Credentials
 from hubtool.registries.client import RegistryClient
-from tests.commands.looking import MB, hubtool, inventory_of, publish, write_config
+from tests.commands.looking import MB, hubtool, inventory_of, layer_of, publish, write_config
 from tests.conftest import LocalRegistry
 from tests.registries.parts import client_for, fresh_reference, noise
 
@@ -23,6 +26,7 @@ NEW = inventory_of(
     {("conda", "numpy", "2.1"): 33 * MB, ("conda", "dask", "2024.8"): 2 * MB, ("dpkg", "curl", "7.88"): 1500},
     srv=MB,
 )
+WHO = ["-c", "user.name=Tests", "-c", "user.email=tests@example.org"]
 BASE, LAYER, OTHER = noise(9000, 1), noise(500, 2), noise(700, 3)
 
 
@@ -149,3 +153,47 @@ def test_a_tag_of_several_images_or_an_image_never_built_is_an_error(
     done = diff.program("two", "two:v2")
     assert done.returncode == 1
     assert "two was not built here" in done.stderr
+
+
+SITE = "usr/lib/python3/dist-packages"
+
+
+def wheel(name: str, version: str, size: int) -> dict[str, str]:
+    """The files of an installed package; its module is of letters that compress."""
+    info = f"{SITE}/{name}-{version}.dist-info"
+    return {
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/RECORD": f"{name}.py,,\n{name}-{version}.dist-info/METADATA,,\n{name}-{version}.dist-info/RECORD,,\n",
+        f"{SITE}/{name}.py": noise(size, len(version)).hex(),
+    }
+
+
+@pytest.mark.engine
+def test_what_is_pushed_can_be_looked_at_and_compared(
+    diff: Diff, reference: ImageReference, docker_host: str, tmp_path: Path
+) -> None:
+    write_config(tmp_path, reference)
+    (tmp_path / ".gitignore").write_text("*.tar\n.hubtool/\n")
+    repo = git.Repo.init(tmp_path)
+    repo.git.execute(["git", "-C", str(tmp_path), "add", "-A"])
+    repo.git.execute(["git", "-C", str(tmp_path), *WHO, "commit", "-q", "-m", "x"])
+    with closing(docker.DockerClient(docker_host)) as engine:
+        for tag, files in (
+            ("v1", {**wheel("big", "1.0", 2 * MB), **wheel("small", "1.9", MB // 5)}),
+            ("v2", {**wheel("big", "1.0", 2 * MB), **wheel("small", "2.0.1", MB // 5)}),
+        ):
+            tar = tmp_path / "layer.tar"
+            tar.write_bytes(layer_of(files))
+            engine.api.import_image_from_file(str(tar), repository=reference.name, tag=tag)
+            login = diff.program.keywords
+            done = hubtool(tmp_path, "push", "--untested", "--tag", tag, "--engine", "docker", **login)
+            assert done.returncode == 0, done.stderr
+            engine.images.remove(f"{reference}:{tag}")
+    found = json.loads(diff.program("v1", "v2", "--json").stdout)
+    assert [(one["change"], one["name"], one["old"], one["new"], one["major"]) for one in found["packages"]] == [
+        ("changed", "small", "1.9", "2.0.1", True)
+    ]
+    assert MB // 5 < found["pull_bytes"] < MB < found["shared_bytes"]
+    listed = json.loads(hubtool(tmp_path, "inspect", "v2", "--json", **login).stdout)
+    assert [(one["name"], one["version"]) for one in listed["packages"]] == [("big", "1.0"), ("small", "2.0.1")]
+    assert listed["packages"][0]["size"] > 4 * MB
