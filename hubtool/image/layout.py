@@ -20,8 +20,8 @@ from urllib.parse import quote, unquote
 
 MOST_LAYERS = 127  # of all layers of an image; overlayfs mounts no more
 ALONE = 0.6  # share of the layers that hold one large group each; see benchmarks/layout.py for these figures
-SPARE = 12  # one layer in so many is left by a fresh layout, for large groups to come
-LIGHT = 0.2  # what a group below the least size of a layer counts, beside one above
+SPARE = 20  # one layer in so many is left by a fresh layout, for large groups to come
+LIGHT = 0.1  # what a group below the least size of a layer counts, beside one above
 OFTEN = 4  # times as often as a package, what is nobody's changes; a distribution's package so many times less
 CHANGING = 1 / 40  # of the groups, from one release to the next
 RELEASES = 26  # in which a fresh layout must earn what moving to it costs

@@ -75,10 +75,14 @@ def test_there_are_never_more_layers_than_overlayfs_mounts() -> None:
 
 
 def test_a_fresh_layout_leaves_room_for_large_groups_to_come() -> None:
-    groups = [LOG, *many(500, 5 * MB)]
-    before = lay_out(groups)
-    new = conda("new", 300 * MB)
-    assert lay_out([*groups, new], before).layers == (*before.layers[:-1], (new.key,), (LOG.key,))
+    groups = [LOG, *many(63, 5 * MB)]
+    layout = lay_out(groups)
+    for number in range(3):
+        new = conda(f"new{number}", 300 * MB)
+        groups.append(new)
+        layers = layout.layers
+        layout = lay_out(groups, layout)
+        assert layout.layers == (*layers[:-1], (new.key,), (LOG.key,))
 
 
 def test_images_that_share_a_distribution_share_all_its_layers() -> None:
@@ -99,13 +103,22 @@ def test_a_fresh_layout_of_one_group_more_disturbs_little() -> None:
 # ---- kept
 
 
-def test_a_small_new_group_goes_where_its_like_is() -> None:
-    groups = [LOG, *many(50, 300_000), *many(50, 300_000, "dpkg:")]
-    before = lay_out(groups)
-    after = lay_out([*groups, conda("new", 1000)], before)
-    (layer,) = (layer for layer in after.layers if "conda:srv/conda:new" in layer)
+@pytest.mark.parametrize("ecosystem", ["dpkg:", "conda:srv/conda", "r:usr/lib/R/library"])
+def test_a_small_new_group_goes_where_its_like_is(ecosystem: str) -> None:
+    homes = ("conda:srv/conda", "dpkg:", "r:usr/lib/R/library")
+    groups = [LOG, *chain.from_iterable(many(50, 300_000, home) for home in homes)]
+    new = Group(f"{ecosystem}:new", 1000)
+    after = lay_out([*groups, new], lay_out(groups))
+    (layer,) = (layer for layer in after.layers if new.key in layer)
     assert len(layer) > 2
-    assert all(key.startswith("conda:") for key in layer)
+    assert all(key.startswith(ecosystem) for key in layer)
+
+
+def test_a_new_group_that_a_bin_can_bear_takes_no_layer_of_its_own() -> None:
+    groups = [LOG, *many(400, 1_100_000)]
+    before = lay_out(groups)
+    after = lay_out([*groups, conda("new", 1_100_000)], before)
+    assert len(after.layers) == len(before.layers)
 
 
 def test_new_groups_share_one_layer_that_was_there() -> None:
@@ -115,15 +128,24 @@ def test_new_groups_share_one_layer_that_was_there() -> None:
     assert len(disturbed(before, after)) == 1
 
 
+def test_a_large_new_group_takes_no_layer_if_none_is_left() -> None:
+    groups = [LOG, *many(63, 5 * MB)]
+    full = Layout((*((group.key,) for group in groups[1:]), (LOG.key,)))
+    assert lay_out(groups, full) == full
+    after = lay_out([*groups, conda("new", 50 * MB)], full)
+    assert len(after.layers) == 64
+    assert len(disturbed(full, after)) == 1
+
+
 def test_bins_do_not_grow_for_ever() -> None:
     groups = [LOG, *many(200, 500_000)]
     layout = lay_out(groups)
-    for release in range(60):
+    for release in range(30):
         groups += [conda(f"new-{release}-{number}", 2 * MB) for number in range(10)]
         layout = lay_out(groups, layout)
+        assert len(layout.layers) <= 64
     total = sum(group.size for group in groups)
     assert max(sizes(groups, layout)) < total / 15
-    assert len(layout.layers) <= 64
 
 
 def test_a_layout_badly_out_of_balance_is_left() -> None:
@@ -144,10 +166,11 @@ def test_a_layout_that_serves_nearly_as_well_as_a_fresh_one_is_kept() -> None:
     [
         Layout(()),
         Layout((("nobody",),)),
+        Layout((("conda:srv/conda:p0",),)),
         Layout(((), ("",))),
         Layout(tuple((f"conda:srv/conda:p{n}",) for n in range(90))),
     ],
-    ids=["empty", "another image's", "of nothing", "of more layers than may be"],
+    ids=["empty", "another image's", "of little that is left", "of nothing", "of more layers than may be"],
 )
 def test_a_previous_layout_that_does_not_serve_is_left(previous: Layout) -> None:
     groups = [LOG, *many(100, 2 * MB)]
@@ -299,7 +322,7 @@ def test_annotations_of_two_thousand_packages_are_short_and_no_more_than_fit_are
     pypi = "pypi:srv/conda/lib/python3.12/site-packages"
     annotations = lay_out(many(2000, MB, pypi)).as_annotations()
     assert 50_000 < sum(map(len, annotations)) < 110_000
-    layout = lay_out(many(20_000, MB, pypi))
+    layout = lay_out(many(10_000, MB, pypi))
     assert set(layout.as_annotations()) == {""}
     assert len(layout.as_annotations()) == len(layout.layers)
     assert LONGEST < 1_000_000
