@@ -249,12 +249,14 @@ def _kept(steady: Sequence[Group], previous: Layout, count: int, fresh: Sequence
 
 def _place(group: Group, bins: list[_Bin], count: int, limit: float, least: int) -> None:
     """Add GROUP to the bin where it costs least, or alone on top if it is large and there are layers left."""
-    room = len(bins) < count
-    shared = [each for each in bins if not each.single] or ([] if room else bins)
+    shared = [each for each in bins if not each.single]
     best = min(shared, key=lambda each: _cost(group, each), default=None)
-    if best is None or (room and group.size >= least and best.burden(group) > limit):
-        best = _Bin((), least)
-        bins.append(best)
+    if best is None or best.burden(group) > limit:
+        if len(bins) == count:
+            best = min(bins, key=lambda each: _cost(group, each))
+        elif best is None or group.size >= least:
+            best = _Bin((), least)
+            bins.append(best)
     best.add(group)
     best.new = True
 
