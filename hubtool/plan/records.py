@@ -11,12 +11,14 @@ from pathlib import Path
 from hubtool.files import write_whole
 
 FOLDER = ".hubtool"
+REGISTRY = "registry"
 
 
 @dataclass(frozen=True)
 class Record:
     """The last build of an image: its reference and the engine's id; which contract that very id passed
-    (``tested``), and the digest it was pushed as (``digest``)."""
+    (``tested``), and the digest it was pushed as (``digest``); the ``commit`` that it was last built for. An
+    image that the registry had, and no engine built, has the engine "registry"."""
 
     reference: str
     image_id: str
@@ -24,6 +26,12 @@ class Record:
     tested: str | None = None
     test_summary: str | None = None
     digest: str | None = None
+    commit: str | None = None
+
+    @property
+    def in_registry(self) -> bool:
+        """Whether the registry had it, so that there is nothing to build, test or send."""
+        return self.engine == REGISTRY
 
 
 def read_record(root: Path, image: str) -> Record | None:
