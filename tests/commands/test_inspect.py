@@ -143,9 +143,17 @@ def test_what_is_nowhere_is_an_error(inspect: Inspect, reference: ImageReference
 
 
 @pytest.mark.engine
-def test_what_was_built_and_not_pushed_is_read_from_the_engine(
-    inspect: Inspect, reference: ImageReference, docker_host: str, tmp_path: Path
+@pytest.mark.parametrize("pushed", [False, True], ids=["not pushed", "pushed without a list"])
+def test_an_image_that_carries_no_list_is_read_from_the_engine(
+    pushed: bool,
+    inspect: Inspect,
+    client: RegistryClient,
+    reference: ImageReference,
+    docker_host: str,
+    tmp_path: Path,
 ) -> None:
+    if pushed:
+        publish(client, "v1", [b"no tar at all"])
     layer = tmp_path / "layer.tar"
     layer.write_bytes(layer_of(PACKAGES))
     with closing(docker.DockerClient(docker_host)) as engine:
