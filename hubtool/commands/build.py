@@ -192,7 +192,8 @@ def _found(variant: Variant, manifest: Manifest) -> Built:
         commit=variant.source.commit,
     )
     write_record(variant.root, variant.image, record)
-    return Built(variant.image, reference, record.image_id, REGISTRY, 0, 0, reused=True, log=None)
+    there = str(variant.reference.with_tag(variant.reference.tag, manifest.digest))  # its tag is not set yet
+    return Built(variant.image, there, record.image_id, REGISTRY, 0, 0, reused=True, log=None)
 
 
 def _tell(built: Sequence[Built], as_json: bool) -> None:

@@ -6,8 +6,10 @@ contract, which the manifest says: nothing that a fork's pull request builds can
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 from hubtool.commands.earlier import annotation, document_of
 from hubtool.console import say
@@ -24,6 +26,8 @@ from hubtool.registries.wire import Patience
 
 # Annotations of a manifest: what the image was made of; the contract it passed, and how.
 FINGERPRINT, TESTED, SUMMARY = "hubtool.fingerprint", "hubtool.tested", "hubtool.test-summary"
+TESTS = "hubtool.tests"  # a hash of the repository's own tests, which say nothing to the fingerprint
+IMAGE_TESTS = "image-tests"
 SHORT = Patience(connect=5, other=10)  # an answer spares a build; without one there is a build
 
 
@@ -33,7 +37,7 @@ def fingerprint_tag(fingerprint: str) -> str:
 
 
 def find_built(variant: Variant, fingerprint: str) -> Manifest | None:
-    """The image that the registry has of FINGERPRINT, if it passed VARIANT's contract; None also where the registry
+    """The image that the registry has of FINGERPRINT, if it passed VARIANT's contract and tests; None also where it
     can't be asked."""
     reference = variant.reference
     manifest = look_up(reference.with_tag(fingerprint_tag(fingerprint)))
@@ -42,10 +46,21 @@ def find_built(variant: Variant, fingerprint: str) -> Manifest | None:
     document = document_of(manifest.content)
     if annotation(document, FINGERPRINT) != fingerprint:
         return None
-    if variant.contract not in ("none", annotation(document, TESTED)):
-        say(f"{reference.name} has this image, but it did not pass {variant.contract}: building it here")
+    passed = annotation(document, TESTED), annotation(document, TESTS)
+    if passed != (variant.contract, hash_of_tests(variant.root)):
+        say(f"{reference.name} has this image, but it did not pass today's tests: building it here")
         return None
     return manifest
+
+
+def hash_of_tests(root: Path) -> str:
+    """A hash of names and contents of ROOT's image-tests/."""
+    found = hashlib.sha256()
+    for path in sorted((root / IMAGE_TESTS).rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            found.update(f"{path.relative_to(root)}\0{content}\n".encode(errors="surrogateescape"))
+    return found.hexdigest()[:32]
 
 
 def look_up(reference: ImageReference) -> Manifest | None:

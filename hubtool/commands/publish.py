@@ -14,7 +14,7 @@ from typing import Literal
 
 from hubtool.builders import REVISION
 from hubtool.commands.earlier import IMAGE_ID, NEWEST, annotation, document_of, read_earlier
-from hubtool.commands.promotion import FINGERPRINT, SUMMARY, TESTED, fingerprint_tag
+from hubtool.commands.promotion import FINGERPRINT, SUMMARY, TESTED, TESTS, fingerprint_tag, hash_of_tests
 from hubtool.commands.sending import publish_manifest, send_image
 from hubtool.commands.transfer import Moved, megabytes
 from hubtool.console import say, step, warn
@@ -182,7 +182,7 @@ def _notes(variant: Variant, image: EngineImage, record: Record | None) -> dict[
     labels = image.config.get("Labels") or {}
     notes = {FINGERPRINT: str(labels[FINGERPRINT])} if FINGERPRINT in labels else {}
     if _passed(variant, image, record):
-        notes[TESTED] = variant.contract
+        notes |= {TESTED: variant.contract, TESTS: hash_of_tests(variant.root)}
         if record and record.image_id == image.id and record.test_summary:
             notes[SUMMARY] = record.test_summary
     return notes

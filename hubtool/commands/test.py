@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from hubtool import console
+from hubtool.commands.promotion import IMAGE_TESTS
 from hubtool.config import FILE_NAME, Config, load
 from hubtool.contracts import CONTRACTS, NO_CONTRACT, Result, Settings, TestReport, check_contract
 from hubtool.contracts.junit import junit as junit_xml
@@ -19,8 +20,6 @@ from hubtool.files import write_whole
 from hubtool.plan import Variant, make_plan
 from hubtool.plan.records import Record, folder, read_record, write_record
 from hubtool.plan.source import read_source
-
-IMAGE_TESTS = "image-tests"
 
 
 def test(

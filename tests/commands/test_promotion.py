@@ -86,6 +86,7 @@ def test_what_was_staged_is_promoted_by_the_merge_without_an_engine(
     started = time.monotonic()
     built = data_of(hubtool("build", "--json", **NO_ENGINE))
     assert (built["engine"], built["reused"]) == ("registry", True)
+    assert built["reference"] == f"{reference.name}:{tag}@{staged['digest']}"
     assert hubtool("test", "small").returncode == 0
     pushed = data_of(hubtool("push", "--json", **NO_ENGINE))
     assert (pushed["state"], pushed["digest"], pushed["uploaded_bytes"]) == ("promoted", staged["digest"], 0)
@@ -114,6 +115,15 @@ def test_another_content_is_another_image(hubtool: Hubtool, root: Path) -> None:
     assert data_of(hubtool("build", "--json"))["reused"] is False
 
 
+def test_new_tests_are_run_on_what_was_there(hubtool: Hubtool, root: Path) -> None:
+    stage(hubtool)
+    (root / "image-tests").mkdir()
+    (root / "image-tests" / "test_new.py").write_text("def test_it(): pass\n")
+    commit(root)
+    built = data_of(hubtool("build", "--json"))
+    assert (built["engine"], built["reused"]) == ("docker", True)
+
+
 def test_rebuild_builds_what_is_there(hubtool: Hubtool) -> None:
     stage(hubtool)
     assert data_of(hubtool("build", "--json"))["engine"] == "registry"
@@ -128,5 +138,5 @@ def test_what_was_not_tested_is_built_and_tested_again(hubtool: Hubtool, root: P
     assert hubtool("push", "--staged").returncode == 1
     assert hubtool("push", "--staged", "--untested").returncode == 0
     done = hubtool("build", "--json")
-    assert "did not pass jupyterhub" in done.stderr
+    assert "did not pass today's tests" in done.stderr
     assert data_of(done)["engine"] == "docker"
