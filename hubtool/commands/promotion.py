@@ -27,7 +27,7 @@ from hubtool.registries.wire import Patience
 # Annotations of a manifest: what the image was made of; the contract it passed, and how.
 FINGERPRINT, TESTED, SUMMARY = "hubtool.fingerprint", "hubtool.tested", "hubtool.test-summary"
 TESTS = "hubtool.tests"  # a hash of the repository's own tests, which say nothing to the fingerprint
-IMAGE_TESTS = "image-tests"
+IMAGE_TESTS, BROWSER_TESTS = "image-tests", "browser-tests"
 SHORT = Patience(connect=5, other=10)  # an answer spares a build; without one there is a build
 
 
@@ -54,9 +54,9 @@ def find_built(variant: Variant, fingerprint: str) -> Manifest | None:
 
 
 def hash_of_tests(root: Path) -> str:
-    """A hash of names and contents of ROOT's image-tests/."""
+    """A hash of names and contents of ROOT's image-tests/ and browser-tests/."""
     found = hashlib.sha256()
-    for path in sorted((root / IMAGE_TESTS).rglob("*")):
+    for path in sorted(path for folder in (IMAGE_TESTS, BROWSER_TESTS) for path in (root / folder).rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             found.update(f"{path.relative_to(root)}\0{content}\n".encode(errors="surrogateescape"))

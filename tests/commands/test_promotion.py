@@ -115,10 +115,11 @@ def test_another_content_is_another_image(hubtool: Hubtool, root: Path) -> None:
     assert data_of(hubtool("build", "--json"))["reused"] is False
 
 
-def test_new_tests_are_run_on_what_was_there(hubtool: Hubtool, root: Path) -> None:
+@pytest.mark.parametrize("folder", ["image-tests", "browser-tests"])
+def test_new_tests_are_run_on_what_was_there(hubtool: Hubtool, root: Path, folder: str) -> None:
     stage(hubtool)
-    (root / "image-tests").mkdir()
-    (root / "image-tests" / "test_new.py").write_text("def test_it(): pass\n")
+    (root / folder).mkdir()
+    (root / folder / "test_new.py").write_text("def test_it(): pass\n")
     commit(root)
     built = data_of(hubtool("build", "--json"))
     assert (built["engine"], built["reused"]) == ("docker", True)
