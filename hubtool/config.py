@@ -27,6 +27,8 @@ ContractName = Literal["jupyterhub", "none"]
 EnvironmentName = Literal["auto", "uv"]
 TagStyle = Literal["commit", "date"]
 ForgeName = Literal["auto", "github", "local"]
+LayerStyle = Literal["packages", "as-built"]
+CompressionName = Literal["gzip", "zstd"]
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[._-][a-z0-9]+)*$", max_length=100)]
 HubName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$", max_length=100)]
@@ -195,6 +197,20 @@ class Config(Model):
     images: Mapping[Name, Image] = Field(min_length=1, description="The images that this repository makes.")
     site: Site = Field(default_factory=lambda: Site(), description="Mirrors and certificates of this site.")
     create_repository: bool = Field(False, description="Create a missing repository in the registry (ECR).")
+    layers: LayerStyle = Field(
+        "packages",
+        description="packages: images travel in layers by what is installed, so that a release moves what changed. "
+        "as-built: in the layers that the build made.",
+    )
+    compression: CompressionName = Field(
+        "gzip", description="How layers travel. gzip: every node reads it; zstd: smaller, for containerd 1.5 and later."
+    )
+    max_layers: int = Field(64, ge=3, le=127, description="Most layers that an image gets (layers: packages).")
+    share_layers_with: tuple[str, ...] = Field(
+        (),
+        description="Further repositories of the same registry, like quay.io/team/other: layers that their newest "
+        "image has are taken from there. Those of the other images here are anyway.",
+    )
     deployment: Deployment | None = Field(None, description="Where the images are deployed from.")
 
     @field_validator("images", mode="before")
@@ -216,6 +232,20 @@ class Config(Model):
             except HubtoolError as error:
                 raise ValueError(error.message) from error
         return self
+
+    @field_validator("share_layers_with")
+    @classmethod
+    def _name_repositories(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            _checked_name(name)
+        return value
+
+    def siblings(self, image: str) -> tuple[ImageReference, ...]:
+        """Where images are released to that may have layers in common with IMAGE, at its registry."""
+        own = self.reference(image)
+        named = [ImageReference.parse(name) for name in self.share_layers_with]
+        found = dict.fromkeys([*map(self.reference, self.images), *named])
+        return tuple(one for one in found if one != own and one.registry == own.registry)
 
     def reference(self, image: str) -> ImageReference:
         """Where IMAGE is released to: registry and repository, no tag."""

@@ -156,6 +156,9 @@ def push(
     dirty: Dirty = False,
     move_tag: Annotated[bool, typer.Option("--move-tag", help="Let an existing tag move to another digest.")] = False,
     untested: Annotated[bool, typer.Option("--untested", help="Push an image that was not tested.")] = False,
+    staged: Annotated[
+        bool, typer.Option("--staged", help="Publish by fingerprint only, without a release's tag: the merge promotes.")
+    ] = False,
     check: Annotated[bool, typer.Option("--check", help="Only say whether the push would be allowed.")] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -171,6 +174,7 @@ def push(
         dirty=dirty,
         move_tag=move_tag,
         untested=untested,
+        staged=staged,
         check=check,
         dry_run=dry_run,
         as_json=as_json,
@@ -313,6 +317,44 @@ def promote(
         dry_run=dry_run,
         as_json=as_json,
     )
+
+
+@app.command()
+def inspect(
+    reference: Annotated[
+        str,
+        typer.Argument(
+            metavar="REFERENCE",
+            help="A release or an engine's image; with hubtool.yaml also IMAGE, IMAGE:TAG, or TAG where it makes one.",
+        ),
+    ],
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Also write a page that draws where the space goes.")
+    ] = None,
+    pull: Annotated[
+        bool, typer.Option("--pull", help="Read the release's layers, for images that carry no list of packages.")
+    ] = False,
+    root: Root = HERE,
+    engine: EngineName = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what is installed in an image and what takes the space."""
+    from hubtool.commands.inspect import inspect as command
+
+    command(reference, root=root, engine=engine, pull=pull, html=html, as_json=as_json)
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A release, named as for inspect.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The release to compare with it.")],
+    root: Root = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two releases: packages, sizes, and what a node that has OLD pulls for NEW."""
+    from hubtool.commands.diff import diff as command
+
+    command(old, new, root=root, as_json=as_json)
 
 
 @app.command()

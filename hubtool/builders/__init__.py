@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +11,9 @@ from typing import Protocol
 from hubtool.config import EnvironmentName, Image, Site
 from hubtool.engines import Engine
 from hubtool.reference import ImageReference
+
+# Which commit an image is of, by OCI's annotations.md; they decide nothing in it.
+REVISION, CREATED = "org.opencontainers.image.revision", "org.opencontainers.image.created"
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,28 @@ class BuildJob:
     network: str | None = None
 
 
+@dataclass(frozen=True)
+class Ingredients:
+    """All that decides an image: a hash of what it is made of, and the images that it stands on, by name."""
+
+    content: str
+    bases: tuple[str, ...] = ()
+
+    def fingerprint(self, digest_of: Callable[[str], str]) -> str:
+        """A hash (64 hexadecimal digits) of it, with the bases' digests."""
+        digest = hashlib.sha256(self.content.encode())
+        for base in self.bases:
+            digest.update(f"\n{base}@{digest_of(base)}".encode())
+        return digest.hexdigest()
+
+
 class Builder(Protocol):
     def dockerfile(self, job: BuildJob) -> str:
         """The Dockerfile that would be built, with nothing started."""
         ...
 
-    def fingerprint(self, job: BuildJob, engine: Engine) -> str:
-        """Hash of all that decides the image of JOB, its base as ENGINE holds it included."""
+    def ingredients(self, job: BuildJob) -> Ingredients:
+        """What decides the image of JOB, with nothing started. Labels that say which commit it is of do not."""
         ...
 
     def build(self, job: BuildJob, engine: Engine) -> Iterator[str]:

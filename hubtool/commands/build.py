@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache as once
 from pathlib import Path
 
 from hubtool import console
-from hubtool.builders import BuildJob, get_builder
+from hubtool.builders import BuildJob, Ingredients, get_builder
 from hubtool.commands.build_output import show
+from hubtool.commands.earlier import IMAGE_ID, annotation, document_of
+from hubtool.commands.promotion import FINGERPRINT, SUMMARY, TESTED, base_digest, find_built
 from hubtool.config import load
 from hubtool.engines import Engine, EngineImage, choose_engine
 from hubtool.errors import HubtoolError
 from hubtool.plan import Variant, make_plan
-from hubtool.plan.records import Record, folder, read_record, write_record
+from hubtool.plan.records import REGISTRY, Record, folder, read_record, write_record
 from hubtool.plan.source import read_source
 from hubtool.reference import ImageReference
+from hubtool.registries.model import Manifest
 
-FINGERPRINT = "hubtool.fingerprint"
 CACHE_TAG = "buildcache"
 
 
 @dataclass(frozen=True)
 class Built:
-    """An image that is there now. ``seconds`` is what the build took, 0 where it was ``reused``; ``size`` is
-    bytes uncompressed; ``log`` is None where nothing was built."""
+    """An image that is there now, in the engine or (``engine`` "registry") in the registry. ``seconds`` is what the
+    build took, 0 where it was ``reused``; ``size`` is bytes uncompressed, 0 where the engine has it not; ``log`` is
+    None where nothing was built."""
 
     image: str
     reference: str
@@ -57,27 +61,39 @@ def build(
         for variant in variants:
             console.result(get_builder(variant.job.settings.builder).dockerfile(variant.job))
         return
-    chosen = choose_engine(engine)
+    chosen = once(lambda: choose_engine(engine))
     built = [build_variant(one, chosen, cache=cache, cache_write=cache_write, rebuild=rebuild) for one in variants]
     _tell(built, as_json)
 
 
 def build_variant(
-    variant: Variant, engine: Engine, *, cache: str | None = None, cache_write: bool = False, rebuild: bool = False
+    variant: Variant,
+    start: Callable[[], Engine],
+    *,
+    cache: str | None = None,
+    cache_write: bool = False,
+    rebuild: bool = False,
 ) -> Built:
-    """Build VARIANT with ENGINE, showing the output, and record it; what other verbs call.
+    """Build VARIANT with the engine that START gives, showing the output, and record it; what other verbs call.
 
-    An image that ENGINE holds under this reference, made from the same files, settings, base image and
-    version of hubtool, is reused unless REBUILD. CACHE is the reference of a registry build cache; without a
-    tag each image has its own there, buildcache-IMAGE. The whole output is kept in ``.hubtool/logs``. Raises
-    HubtoolError with the last lines and the log's path when the build fails.
+    An image that was made from the same files, settings, base image and versions is reused unless REBUILD: one that
+    the registry has and that passed its contract, for which no engine is started; one that the engine holds. CACHE
+    is the reference of a registry build cache; without a tag each image has its own there, buildcache-IMAGE. The
+    whole output is kept in ``.hubtool/logs``. Raises HubtoolError with the last lines and the log's
+    path when the build fails.
     """
     job = _with_cache(variant.job, cache, cache_write)
-    builder = get_builder(job.settings.builder)
     reference = str(variant.reference)
-    fingerprint = builder.fingerprint(job, engine)
-    found = engine.inspect(reference)
-    if found is not None and _fingerprint(found) == fingerprint and not rebuild:
+    ingredients = get_builder(job.settings.builder).ingredients(job)
+    fingerprint = ingredients.fingerprint(base_digest(start))
+    there = None if rebuild else find_built(variant, fingerprint)
+    if there:
+        console.say(f"{variant.reference.name} has this image, tested: nothing to build")
+        return _found(variant, there)
+    engine = start()
+    fingerprint = _checked(ingredients, fingerprint, engine)
+    found = None if rebuild else _held(variant, engine, fingerprint)
+    if found is not None:
         console.say(f"{reference} is built already: nothing to do")
         return _built(variant, engine, found, 0, None)
     job = replace(job, labels={**job.labels, FINGERPRINT: fingerprint})
@@ -117,6 +133,35 @@ def _run(job: BuildJob, engine: Engine, log: Path) -> None:
         raise HubtoolError(f"the build stopped: {error.strerror}: {error.filename or log}") from error
 
 
+def _checked(ingredients: Ingredients, fingerprint: str, engine: Engine) -> str:
+    """FINGERPRINT, or where ENGINE holds an older image under a base's name, on which it would build, one of that."""
+    older = {}
+    for base in ingredients.bases:
+        held = engine.inspect(base)
+        known = {digest.partition("@")[2] for digest in held.digests} if held else set()
+        if held and known:
+            older[base] = known | {held.id}
+    digest_of = base_digest(lambda: engine)
+    stale = {base: min(known) for base, known in older.items() if digest_of(base) not in known}
+    for base in stale:
+        console.warn(f"{engine.name} holds another {base} than its registry, and builds on that")
+    return ingredients.fingerprint(lambda base: stale.get(base) or digest_of(base)) if stale else fingerprint
+
+
+def _held(variant: Variant, engine: Engine, fingerprint: str) -> EngineImage | None:
+    """The image of FINGERPRINT in ENGINE, named as VARIANT: the one of that name, or the last that was built."""
+    reference = str(variant.reference)
+    found = engine.inspect(reference)
+    if found is not None and _fingerprint(found) == fingerprint:
+        return found
+    record = read_record(variant.root, variant.image)
+    last = engine.inspect(record.image_id) if record and record.engine == engine.name else None
+    if last is None or _fingerprint(last) != fingerprint:
+        return None
+    engine.tag(last.id, reference)
+    return last
+
+
 def _fingerprint(image: EngineImage) -> str:
     return str((image.config.get("Labels") or {}).get(FINGERPRINT, ""))
 
@@ -125,10 +170,30 @@ def _built(variant: Variant, engine: Engine, image: EngineImage, seconds: float,
     """Record what is there now. A record of this very image stays, with what it says of tests and pushes."""
     reference = str(variant.reference)
     before = read_record(variant.root, variant.image)
-    if before is None or (before.reference, before.image_id, before.engine) != (reference, image.id, engine.name):
-        write_record(variant.root, variant.image, Record(reference, image.id, engine.name))
+    if before is None or (before.image_id, before.engine) != (image.id, engine.name):
+        before = Record(reference, image.id, engine.name)
+    digest = before.digest if before.reference == reference else None
+    record = replace(before, reference=reference, digest=digest, commit=variant.source.commit)
+    write_record(variant.root, variant.image, record)
     shown = str(log) if log else None
     return Built(variant.image, reference, image.id, engine.name, round(seconds, 1), image.size, log is None, shown)
+
+
+def _found(variant: Variant, manifest: Manifest) -> Built:
+    """Record what the registry has."""
+    reference, document = str(variant.reference), document_of(manifest.content)
+    record = Record(
+        reference,
+        annotation(document, IMAGE_ID),
+        REGISTRY,
+        tested=annotation(document, TESTED) or None,
+        test_summary=annotation(document, SUMMARY) or None,
+        digest=manifest.digest,
+        commit=variant.source.commit,
+    )
+    write_record(variant.root, variant.image, record)
+    there = str(variant.reference.with_tag(variant.reference.tag, manifest.digest))  # its tag is not set yet
+    return Built(variant.image, there, record.image_id, REGISTRY, 0, 0, reused=True, log=None)
 
 
 def _tell(built: Sequence[Built], as_json: bool) -> None:

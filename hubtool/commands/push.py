@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def push(
     dirty: bool,
     move_tag: bool,
     untested: bool,
+    staged: bool,
     check: bool,
     dry_run: bool,
     as_json: bool,
@@ -40,8 +42,8 @@ def push(
     if check:
         _check(variants, config.create_repository, as_json)
         return
-    rules = PushRules(config.create_repository, move_tag, untested, named=tag is not None, dry_run=dry_run)
-    chosen = choose_engine(engine)
+    rules = PushRules(config.create_repository, move_tag, untested, tag is not None, dry_run, staged)
+    chosen = cache(lambda: choose_engine(engine))
     done: list[Pushed] = []
     try:
         for variant in variants:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache as once
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from hubtool.pins.proposals.bump import bump_hubs
 from hubtool.pins.proposals.job import Bump, Held, Rules
 from hubtool.pins.proposals.request import Group
 from hubtool.plan import Variant, make_plan
+from hubtool.plan.records import REGISTRY
 from hubtool.plan.source import read_source
 
 
@@ -56,13 +58,14 @@ def release(
     source = read_source(root)
     variants = make_plan(config, root, source, images, tag=tag)
     target = None if no_bump else _target(config, root, hubs, deployment)
-    chosen = choose_engine(engine)
+    chosen = once(lambda: choose_engine(engine))
     _ask(config, variants, target)
     pushed = []
     for variant in variants:
         console.say(f"\n== build {variant.reference}")
-        build_variant(variant, chosen, cache=cache, cache_write=cache_write)
-        _test(variant, chosen)
+        built = build_variant(variant, chosen, cache=cache, cache_write=cache_write)
+        if built.engine != REGISTRY:  # where it was tested
+            _test(variant, chosen())
         pushed.append(_push(config, variant, chosen, tag, dry_run))
     tell_github(pushed)
     bumps = _bump(pushed, target, bumping.tests_of(config, root), dry_run) if target else []
@@ -97,7 +100,7 @@ def _test(variant: Variant, engine: Engine) -> None:
     tell([report], None, as_json=False)
 
 
-def _push(config: Config, variant: Variant, engine: Engine, tag: str | None, dry_run: bool) -> Pushed:
+def _push(config: Config, variant: Variant, engine: Callable[[], Engine], tag: str | None, dry_run: bool) -> Pushed:
     console.say(f"\n== push {variant.reference}")
     rules = PushRules(config.create_repository, named=tag is not None, dry_run=dry_run)
     pushed = push_variant(variant, engine, rules)

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from hubtool import console
+from hubtool.commands.promotion import IMAGE_TESTS
 from hubtool.config import FILE_NAME, Config, load
 from hubtool.contracts import CONTRACTS, NO_CONTRACT, Result, Settings, TestReport, check_contract
 from hubtool.contracts.junit import junit as junit_xml
@@ -19,8 +20,6 @@ from hubtool.files import write_whole
 from hubtool.plan import Variant, make_plan
 from hubtool.plan.records import Record, folder, read_record, write_record
 from hubtool.plan.source import read_source
-
-IMAGE_TESTS = "image-tests"
 
 
 def test(
@@ -49,6 +48,8 @@ def test(
     chosen = choose_engine(engine)
     reports = []
     for subject in _subjects(images, root, chosen, tag, dirty):
+        if isinstance(subject, Variant) and _passed_elsewhere(subject, contract):
+            continue
         if isinstance(subject, Variant):
             reports.append(test_variant(subject, chosen, contract=contract))
         else:
@@ -110,6 +111,17 @@ def test_reference(reference: str, engine: Engine, root: Path, *, contract: str 
 
 
 test_reference.__test__ = False  # type: ignore[attr-defined]
+
+
+def _passed_elsewhere(variant: Variant, contract: str | None) -> bool:
+    """Whether the image is the registry's, and passed its contract before it came there."""
+    record = read_record(variant.root, variant.image)
+    if record is None or not record.in_registry or record.commit != variant.source.commit:
+        return False
+    if contract not in (None, record.tested):
+        return False
+    console.say(f"{variant.reference} passed already: {record.test_summary or variant.contract}")
+    return True
 
 
 def _run(engine: Engine, settings: Settings, reference: str) -> TestReport:

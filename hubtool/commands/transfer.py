@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ from typing import Protocol
 
 from hubtool.console import say
 from hubtool.image.archive import ArchiveLayer
-from hubtool.image.pack import PackedLayer, pack_layer
+from hubtool.image.pack import LAYER_TYPES, Packed, Packing, Writer, pack_layer, pack_stream
+from hubtool.image.relayer import NewLayer
 from hubtool.registries import Blob
 from hubtool.registries.client import RegistryClient
 
@@ -34,10 +35,13 @@ class Moved:
 
 @dataclass(frozen=True)
 class MovedLayer:
-    layer: PackedLayer
+    layer: Packed
     moved: Moved
 
 
+Layer = ArchiveLayer | NewLayer
+Known = Mapping[str, tuple[Packed, str]]  # by diff id: as packed before, and the repository that has it
+NOTHING: Known = {}
 Report = Callable[[str, int, int], None]
 
 
@@ -52,15 +56,23 @@ class _Stopped(Exception):
 
 
 def move_layers(
-    client: RegistryClient, layers: Sequence[ArchiveLayer], folder: Path, *, dry_run: bool = False
+    client: RegistryClient,
+    layers: Sequence[Layer],
+    folder: Path,
+    *,
+    compression: Packing = "gzip",
+    known: Known = NOTHING,
+    dry_run: bool = False,
+    again: bool = False,
 ) -> list[MovedLayer]:
     """Pack LAYERS and send those that the registry lacks; with DRY_RUN only find out which those are.
 
-    One entry for each of LAYERS, in their order; a layer that stands there twice travels once. The first
-    failure ends all, and is raised.
+    What is KNOWN, and there, is not even packed. One entry for each of LAYERS, in their order; a layer that stands
+    there twice travels once. AGAIN is for a push that was cut off: more may be there than is known. The first failure
+    ends all, and is raised.
     """
     unique = {layer.diff_id: layer for layer in layers}
-    mover = _Mover(client, folder, dry_run)
+    mover = _Mover(client, folder, compression, known, dry_run, again)
     with _display(len(unique)) as display, ThreadPoolExecutor(AT_ONCE) as pool:
         largest_first = sorted(unique.values(), key=lambda layer: -layer.size)
         futures = {layer.diff_id: pool.submit(mover.move, layer, display) for layer in largest_first}
@@ -81,35 +93,103 @@ def _as_they_end(futures: dict[str, Future[MovedLayer]]) -> Iterator[tuple[str, 
 
 
 class _Mover:
-    def __init__(self, client: RegistryClient, folder: Path, dry_run: bool) -> None:
+    def __init__(
+        self, client: RegistryClient, folder: Path, compression: Packing, known: Known, dry_run: bool, again: bool
+    ) -> None:
         self.client = client
         self.folder = folder
+        self.compression = compression
+        self.known = known
         self.dry_run = dry_run
+        self.again = again
         self.stop = threading.Event()
         self.cores = threading.Semaphore(os.cpu_count() or 1)
 
-    def move(self, layer: ArchiveLayer, display: Display) -> MovedLayer:
+    def move(self, layer: Layer, display: Display) -> MovedLayer:
         with display.layer(short(layer.diff_id)) as report:
-            with self.cores:
-                self._go_on()
-                packed = pack_layer(layer, self.folder, lambda done: self._tell(report, "packing", done, layer.size))
-            try:
-                travels = not self.client.has_blob(packed.digest)
-                if travels and not self.dry_run:
-                    blob = Blob(packed.digest, packed.size, packed.open)
-                    self.client.upload_blob(blob, lambda sent: self._tell(report, "sending", sent, packed.size))
-                report(_verb(travels, self.dry_run), packed.size, packed.size)
-            finally:
-                packed.close()
+            self._go_on()
+            moved = self._known(layer)
+            if moved is None:
+                moved = self._packed(layer, report) if isinstance(layer, ArchiveLayer) else self._made(layer, report)
+            report(_verb(moved.moved.travelled, self.dry_run), moved.layer.size, moved.layer.size)
+        return moved
+
+    def _known(self, layer: Layer) -> MovedLayer | None:
+        """LAYER as it was packed before, where the registry has that still, and in the compression asked for."""
+        packed, repository = self.known.get(layer.diff_id, (None, ""))
+        if packed is None or packed.media_type != LAYER_TYPES[self.compression]:
+            return None
+        there = self.client.has_blob(packed.digest)
+        if not there and repository != self.client.session.reference.repository:
+            there = self.dry_run or self.client.mount_blob(packed.digest, repository)
+        return MovedLayer(packed, Moved(packed.digest, packed.size, travelled=False)) if there else None
+
+    def _packed(self, layer: ArchiveLayer, report: Report) -> MovedLayer:
+        """A layer as it was built: packed into a file, then sent."""
+        with self.cores:
+            self._go_on()
+            advance = self._watch(report, "packing", layer.size)
+            packed = pack_layer(layer, self.folder, advance, self.compression)
+        try:
+            travels = not self.client.has_blob(packed.digest)
+            if travels and not self.dry_run:
+                blob = Blob(packed.digest, packed.size, packed.open)
+                self.client.upload_blob(blob, self._watch(report, "sending", packed.size))
+        finally:
+            packed.close()
         return MovedLayer(packed, Moved(packed.digest, packed.size, travels))
 
-    def _tell(self, report: Report, verb: str, done: int, total: int) -> None:
-        self._go_on()
-        report(verb, done, total)
+    def _made(self, layer: NewLayer, report: Report) -> MovedLayer:
+        """A layer laid out anew: packed while it is sent."""
+        packed: Packed | None = None
+
+        def write(out: Writer) -> None:
+            nonlocal packed
+            advance = self._watch(report, "sending", layer.size)
+            packed = pack_stream(
+                lambda target: layer.write_tar(_Watched(target, advance)), out, self.compression, layer.diff_id
+            )
+
+        if self.dry_run:
+            write(_Nowhere())
+            assert packed is not None
+            travels = not self.client.has_blob(packed.digest)
+        else:
+            travels = self.client.upload_stream(write, folder=self.folder, look_first=self.again).travelled
+            assert packed is not None
+        return MovedLayer(packed, Moved(packed.digest, packed.size, travels))
+
+    def _watch(self, report: Report, verb: str, total: int) -> Callable[[int], None]:
+        """Tells how far it came, and stops where another layer failed."""
+
+        def tell(done: int) -> None:
+            self._go_on()
+            report(verb, done, total)
+
+        return tell
 
     def _go_on(self) -> None:
         if self.stop.is_set():
             raise _Stopped
+
+
+class _Watched:
+    """Writes to TARGET and tells ADVANCE how much that was by now."""
+
+    def __init__(self, target: Writer, advance: Callable[[int], None]) -> None:
+        self._target = target
+        self._advance = advance
+        self._done = 0
+
+    def write(self, data: bytes, /) -> object:
+        self._done += len(data)
+        self._advance(self._done)
+        return self._target.write(data)
+
+
+class _Nowhere:
+    def write(self, data: bytes, /) -> int:
+        return len(data)
 
 
 def _verb(travels: bool, dry_run: bool) -> str:

@@ -1,142 +1,112 @@
-"""Reading a docker archive: what `docker save` writes (of old and new engines, the new with an OCI layout
-inside) and what buildah writes as docker-archive. Nothing is unpacked; layers are slices of the file.
+"""Reading a finished image: a docker archive, which is what `docker save` writes (of old and new engines, the new
+with an OCI layout inside) and buildah as docker-archive; an OCI layout, as a tar or a folder. A tar may be
+compressed. Nothing is unpacked; layers are slices of the files.
 
-The format: github.com/moby/docker-image-spec, spec.md, "Combined Image JSON + Filesystem Changeset Format".
+The formats: github.com/moby/docker-image-spec, spec.md, "Combined Image JSON + Filesystem Changeset Format";
+github.com/opencontainers/image-spec, image-layout.md.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-import os
-import posixpath
 import re
-import tarfile
-import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, BinaryIO
 
 from hubtool.errors import HubtoolError, Where
-from hubtool.image.inflate import PIECE, Compression, compression_of, inflate
+from hubtool.image.inflate import PIECE, Compression, Inflated, compression_of
+from hubtool.image.members import (
+    Bad,
+    FolderMembers,
+    Members,
+    Part,
+    TarMembers,
+    json_object,
+    json_of,
+    open_file,
+    read_small,
+    shown,
+)
+from hubtool.image.oci import INDEX, Described, describe_layout
 
 MANIFEST = "manifest.json"
-JSON_LIMIT = 8 * 1024 * 1024  # bytes
-MEMBER_LIMIT = 100_000
-LINK_LIMIT = 5
+MAX_LAYERS = 500  # as many as containers/storage takes; others take fewer
+AT_ONCE = 4  # layers that are checked side by side
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
-_NAMED_BY_HASH = re.compile(r"(?:blobs/sha256/)?([0-9a-f]{64})(?:\.json)?\Z")
-
-
-class Slice(io.RawIOBase):
-    """A part of an open file, seekable; several may read one file at once, from several threads."""
-
-    def __init__(self, file: IO[bytes], offset: int, size: int) -> None:
-        self._file = file
-        self._offset = offset
-        self._size = size
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise ValueError("before the start")
-        self._at = base + offset
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        wanted = min(len(buffer), max(0, self._size - self._at))
-        data = os.pread(self._file.fileno(), wanted, self._offset + self._at)
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-
-def open_slice(file: IO[bytes], offset: int, size: int) -> BinaryIO:
-    """A buffered reader of SIZE bytes of FILE from OFFSET on; good until FILE is closed."""
-    return io.BufferedReader(Slice(file, offset, size), PIECE)
+_BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})\Z")
 
 
 @dataclass(frozen=True)
 class ArchiveLayer:
     """One layer: ``diff_id`` is the digest of its uncompressed tar; ``size`` is in bytes, as stored.
 
-    ``digest`` is the digest of the stored bytes where the archive names them by it, not yet checked.
+    ``digest`` is the digest of the stored bytes where the archive names them by it. Neither is checked before
+    ``check``, or for a compressed layer ``open_tar``.
     """
 
     diff_id: str
     size: int
     compression: Compression
     digest: str | None
-    _file: IO[bytes]
-    _offset: int
+    _part: Part
+    _inflated: Inflated
 
     def open(self) -> BinaryIO:
         """The stored bytes, as a new seekable reader; good until the archive is closed."""
-        return open_slice(self._file, self._offset, self.size)
+        return self._part.open()
 
     def open_tar(self) -> IO[bytes]:
-        """The uncompressed tar, as a new seekable reader; a compressed layer goes through a temporary file.
-        Raises HubtoolError where the layer can't be decompressed."""
-        if self.compression == "none":
-            return self.open()
-        target = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-        try:
-            with self.open() as stored:
-                for piece in inflate(stored, self.compression, self.diff_id):
-                    target.write(piece)
-        except BaseException:
-            target.close()
-            raise
-        target.seek(0)
-        return target
+        """The uncompressed tar, as a new seekable reader; good until the archive is closed.
+
+        A compressed layer is inflated once, into a temporary file. Raises HubtoolError where it can't be, or is
+        not what its digests say.
+        """
+        return self.open() if self.compression == "none" else self._inflated.open()
+
+    def check(self) -> None:
+        """Raise HubtoolError where the layer is not what its digests say."""
+        if self.compression != "none":
+            self.open_tar().close()  # which checks it
+            return
+        found = hashlib.sha256()
+        with self.open() as stream:
+            while piece := stream.read(PIECE):
+                found.update(piece)
+        for digest in (self.digest, self.diff_id):
+            if digest not in (None, f"sha256:{found.hexdigest()}"):
+                raise HubtoolError(f"the layer {digest} is damaged", hint="build or save the image again")
 
 
 class Archive:
-    """An image in a docker archive; close it (``with``) after use.
+    """A finished image, in a docker archive or OCI layout; close it (``with``) after use.
 
     ``config_bytes`` is the image's config as stored, ``config_digest`` its digest, ``config`` the same read,
     ``tags`` the references that the archive gives it, ``layers`` from the bottom up.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open and check; raises HubtoolError, naming the file, for anything that is not a whole archive of
-        one image."""
+        """Open and check all but the layers; raises HubtoolError, naming the file, for anything that is not a
+        whole archive of one image."""
         self.path = path
+        self._members: Members | None = None
+        self._inflated: list[Inflated] = []
         try:
-            self._file = path.open("rb")
-        except OSError as error:
-            raise HubtoolError(f"cannot be read: {error.strerror}", where=Where(path)) from error
-        try:
-            self._members = self._index()
-            entry = self._entry()
-            self.config_bytes = self._small(_text(entry, "Config"))
-            self.config_digest = self._checked_digest(_text(entry, "Config"))
-            self.config = self._json_object(self.config_bytes, "the image's config")
-            self.tags = tuple(tag for tag in entry.get("RepoTags") or () if isinstance(tag, str))
-            self.layers = self._layers(entry)
-        except _Bad as bad:
-            self._file.close()
+            self._members = self._open()
+            self._read(self._members)
+        except Bad as bad:
+            self.close()
             raise HubtoolError(
-                f"not a docker archive that can be used: {bad}",
+                f"not an image archive that can be used: {bad}",
                 where=Where(path),
                 hint="build or save the image again",
             ) from bad
         except BaseException:
-            self._file.close()
+            self.close()
             raise
 
     def __enter__(self) -> Archive:
@@ -146,114 +116,94 @@ class Archive:
         self.close()
 
     def close(self) -> None:
-        self._file.close()
+        """Close it and what was read from it; temporary files go away."""
+        for inflated in self._inflated:
+            inflated.close()
+        if self._members is not None:
+            self._members.close()
 
-    def _index(self) -> dict[str, tarfile.TarInfo]:
-        found: dict[str, tarfile.TarInfo] = {}
+    def check(self) -> None:
+        """Raise HubtoolError where a layer is not what its digests say. Several are read at once."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(ArchiveLayer.check, sorted(self.layers, key=lambda layer: -layer.size)))
+
+    def _open(self) -> Members:
+        if self.path.is_dir():
+            return FolderMembers(self.path)
         try:
-            with tarfile.open(fileobj=self._file, mode="r:") as tar:
-                for member in tar:
-                    _check_member(member)
-                    found[posixpath.normpath(member.name)] = member
-                    if len(found) > MEMBER_LIMIT:
-                        raise _Bad(f"more than {MEMBER_LIMIT} files")
-        except (tarfile.TarError, EOFError, ValueError, OverflowError, MemoryError, RecursionError) as error:
-            raise _Bad(f"damaged or cut short ({error})") from error
-        return found
-
-    def _entry(self) -> Mapping[str, Any]:
+            file = open_file(self.path)
+        except OSError as error:
+            raise HubtoolError(f"cannot be read: {error.strerror}", where=Where(self.path)) from error
         try:
-            images = json.loads(self._small(MANIFEST))
-        except (ValueError, RecursionError) as error:
-            raise _Bad(f"{MANIFEST} is not JSON") from error
-        if not isinstance(images, list) or not images or not isinstance(images[0], dict):
-            raise _Bad(f"{MANIFEST} names no image")
-        if len(images) > 1:
-            raise _Bad(f"{MANIFEST} names {len(images)} images; expected one")
-        return images[0]
+            return TarMembers(self._plain(file))
+        except BaseException:
+            file.close()
+            raise
 
-    def _layers(self, entry: Mapping[str, Any]) -> tuple[ArchiveLayer, ...]:
+    def _plain(self, file: IO[bytes]) -> IO[bytes]:
+        """FILE, or what it holds where it is compressed."""
+        compression = compression_of(file.read(4))
+        if compression == "none":
+            return file
+        size = file.seek(0, 2)
+        inflated = Inflated(Part(str(self.path), size, file).open, compression, str(self.path), size)
+        self._inflated.append(inflated)
+        with file:
+            return inflated.open()
+
+    def _read(self, members: Members) -> None:
+        described = self._described(members)
+        self.config_bytes = read_small(members, described.config)
+        self.config_digest = f"sha256:{hashlib.sha256(self.config_bytes).hexdigest()}"
+        self.config = json_object(self.config_bytes, "the image's config")
+        self.tags = described.tags
+        self.layers = self._layers(members, described.layers)
+
+    def _described(self, members: Members) -> Described:
+        if members.holds(INDEX) and not members.holds(MANIFEST):
+            return describe_layout(members)
+        return _describe_docker(members)
+
+    def _layers(self, members: Members, names: tuple[str, ...]) -> tuple[ArchiveLayer, ...]:
         rootfs = self.config.get("rootfs")
         diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-        names = entry.get("Layers") or []
         diff_ids = diff_ids or []
-        if not isinstance(names, list) or not isinstance(diff_ids, list) or len(names) != len(diff_ids):
-            raise _Bad("its config and its list of layers do not fit")
-        return tuple(self._layer(name, diff_id) for name, diff_id in zip(names, diff_ids, strict=True))
+        if not isinstance(diff_ids, list) or len(names) != len(diff_ids):
+            raise Bad("its config and its list of layers do not fit")
+        if len(names) > MAX_LAYERS:
+            raise Bad(f"it has {len(names)} layers; more than {MAX_LAYERS} are too many for any engine")
+        if not all(isinstance(diff_id, str) and _DIGEST.match(diff_id) for diff_id in diff_ids):
+            raise Bad("a layer without digest")
+        return tuple(self._layer(members.part(name), diff_id) for name, diff_id in zip(names, diff_ids, strict=True))
 
-    def _layer(self, name: object, diff_id: object) -> ArchiveLayer:
-        if not isinstance(name, str) or not isinstance(diff_id, str) or not _DIGEST.match(diff_id):
-            raise _Bad("a layer without name or digest")
-        member = self._resolve(name)
-        start = os.pread(self._file.fileno(), 4, member.offset_data) if member.size >= 4 else b""
-        named = re.fullmatch(r"blobs/sha256/([0-9a-f]{64})", posixpath.normpath(member.name))
+    def _layer(self, part: Part, diff_id: str) -> ArchiveLayer:
+        with part.open() as stream:
+            compression = compression_of(stream.read(4))
+        named = _BLOB.match(part.name)
         digest = f"sha256:{named[1]}" if named else None
-        return ArchiveLayer(diff_id, member.size, compression_of(start), digest, self._file, member.offset_data)
-
-    def _resolve(self, name: str) -> tarfile.TarInfo:
-        """The file called NAME; old engines store a layer that is there already as a link to it."""
-        path = posixpath.normpath(name)
-        for _ in range(LINK_LIMIT):
-            member = self._members.get(path)
-            if member is None:
-                raise _Bad(f"'{_shown(name)}' is missing")
-            if member.isreg():
-                return member
-            if member.issym():
-                path = posixpath.normpath(posixpath.join(posixpath.dirname(path), member.linkname))
-            elif member.islnk():
-                path = posixpath.normpath(member.linkname)
-            else:
-                raise _Bad(f"'{_shown(name)}' is not a file")
-        raise _Bad(f"'{_shown(name)}' is a link without end")
-
-    def _small(self, name: str) -> bytes:
-        member = self._resolve(name)
-        if member.size > JSON_LIMIT:
-            raise _Bad(f"'{_shown(name)}' has more than {JSON_LIMIT} bytes")
-        data = os.pread(self._file.fileno(), member.size, member.offset_data)
-        if len(data) != member.size:
-            raise _Bad("cut short")
-        return data
-
-    def _checked_digest(self, name: str) -> str:
-        found = hashlib.sha256(self.config_bytes).hexdigest()
-        named = _NAMED_BY_HASH.match(posixpath.normpath(name))
-        if named and named[1] != found:
-            raise _Bad("the image's config does not have the hash that it is named by")
-        return f"sha256:{found}"
-
-    def _json_object(self, data: bytes, what: str) -> Mapping[str, Any]:
-        try:
-            document = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise _Bad(f"{what} is not JSON") from error
-        if not isinstance(document, dict):
-            raise _Bad(f"{what} is not a JSON object")
-        return document
+        inflated = Inflated(part.open, compression, f"the layer {diff_id}", part.size, diff_id, digest)
+        self._inflated.append(inflated)
+        return ArchiveLayer(diff_id, part.size, compression, digest, part, inflated)
 
 
-class _Bad(Exception):
-    """What is wrong with the archive."""
-
-
-def _check_member(member: tarfile.TarInfo) -> None:
-    names = [member.name] + ([member.linkname] if member.issym() or member.islnk() else [])
-    for name in names:
-        if name.startswith("/"):
-            raise _Bad(f"'{_shown(name)}' is an absolute path")
-    if ".." in member.name.split("/"):
-        raise _Bad(f"'{_shown(member.name)}' leads outside")
-    if member.issparse():
-        raise _Bad(f"'{_shown(member.name)}' is a sparse file")
+def _describe_docker(members: Members) -> Described:
+    """The one image that manifest.json names."""
+    images = json_of(read_small(members, MANIFEST), MANIFEST)
+    if not isinstance(images, list) or not images or not isinstance(images[0], dict):
+        raise Bad(f"{MANIFEST} names no image")
+    if len(images) > 1:
+        raise Bad(f"{MANIFEST} names {len(images)} images; expected one")
+    names = images[0].get("Layers") or []
+    tags = images[0].get("RepoTags") or ()
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise Bad(f"{MANIFEST} has no list of layers")
+    if not isinstance(tags, list | tuple):
+        raise Bad(f"{MANIFEST} has no list of tags")
+    return Described(_text(images[0], "Config"), tuple(names), tuple(tag for tag in tags if isinstance(tag, str)))
 
 
 def _text(entry: Mapping[str, Any], key: str) -> str:
     value = entry.get(key)
     if not isinstance(value, str) or not value:
-        raise _Bad(f"{MANIFEST} has no '{key}'")
+        raise Bad(f"{MANIFEST} has no '{shown(key)}'")
     return value
-
-
-def _shown(name: str) -> str:
-    return ascii(name[:80])[1:-1]

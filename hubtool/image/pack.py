@@ -1,4 +1,4 @@
-"""Layers as they travel: gzip, the same bytes for the same layer every time, and the manifest over them.
+"""Layers as they travel: compressed, the same bytes for the same layer every time, and the manifest over them.
 
 The manifest is OCI's (github.com/opencontainers/image-spec, manifest.md), not Docker's schema 2: every registry
 named in the documentation and every container runtime of today takes it, and it is the only one that has
@@ -12,17 +12,25 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, Literal, Protocol
 
 from hubtool.errors import HubtoolError
-from hubtool.image.archive import ArchiveLayer, open_slice
+from hubtool.image.archive import ArchiveLayer
 from hubtool.image.inflate import PIECE, inflate
+from hubtool.image.slices import open_slice
 
-LEVEL = 1  # of igzip; 2 and 3 cost more time than the few per cent that they save
+Packing = Literal["gzip", "zstd"]
+
+LEVELS: dict[Packing, int] = {
+    "gzip": 1,  # of igzip; 2 and 3 cost more time than the few per cent that they save
+    "zstd": 3,
+}
 GZIP_WITH_HEADER = 31  # zlib's window bits; the header has neither time nor name, hence equal input, equal output
+# zstd with workers gives other bytes than without, but the same for any number of them.
+ZSTD_WORKERS = 4
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
@@ -32,24 +40,95 @@ LAYER_TYPES = {
 }
 
 
+class Writer(Protocol):
+    """Where bytes go: a file, an upload."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
 @dataclass(frozen=True)
-class PackedLayer:
-    """A compressed layer: ``digest`` and ``size`` (bytes) are of what travels."""
+class Packed:
+    """What a packed layer is: ``digest`` and ``size`` (bytes) are of what travels, ``annotations`` for the manifest."""
 
     diff_id: str
     digest: str
     size: int
     media_type: str
-    open: Callable[[], BinaryIO]
-    _spool: IO[bytes] | None = None
-
-    def close(self) -> None:
-        """Give the disk space back."""
-        if self._spool is not None:
-            self._spool.close()
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
-def pack_layer(layer: ArchiveLayer, folder: Path, advance: Callable[[int], None] = lambda done: None) -> PackedLayer:
+@dataclass(frozen=True)
+class PackedLayer(Packed):
+    """A packed layer that can be read again; ``close`` gives the disk space back."""
+
+    open: Callable[[], BinaryIO] = field(kw_only=True)
+    close: Callable[[], None] = field(kw_only=True, default=lambda: None)
+
+
+def pack_stream(
+    write_tar: Callable[[Writer], object], target: Writer, compression: Packing = "gzip", diff_id: str | None = None
+) -> Packed:
+    """Compress what WRITE_TAR writes into TARGET, in one pass and with no copy of it kept anywhere.
+
+    Raises HubtoolError, when all is written, where the tar has not the digest DIFF_ID; what was written to TARGET
+    then is of no use.
+    """
+    stream = _PackStream(target, compression)
+    write_tar(stream)
+    packed = stream.finish()
+    if diff_id not in (None, packed.diff_id):
+        raise _damaged(diff_id, packed.diff_id)
+    return packed
+
+
+class _PackStream:
+    """Compresses and hashes what is written to it."""
+
+    def __init__(self, target: Writer, compression: Packing) -> None:
+        self._target = target
+        self._compression = compression
+        self._packer = _PACKERS[compression](LEVELS[compression])
+        self._plain, self._packed = hashlib.sha256(), hashlib.sha256()
+        self._size = 0
+
+    def write(self, data: bytes, /) -> int:
+        self._plain.update(data)
+        self._put(self._packer.compress(data))
+        return len(data)
+
+    def finish(self) -> Packed:
+        self._put(self._packer.flush())
+        plain, packed = (f"sha256:{digest.hexdigest()}" for digest in (self._plain, self._packed))
+        return Packed(plain, packed, self._size, LAYER_TYPES[self._compression])
+
+    def _put(self, data: bytes) -> None:
+        if data:
+            self._packed.update(data)
+            self._size += len(data)
+            self._target.write(data)
+
+
+def _gzip_packer(level: int) -> Any:
+    from isal import isal_zlib
+
+    return isal_zlib.compressobj(level, isal_zlib.DEFLATED, GZIP_WITH_HEADER)
+
+
+def _zstd_packer(level: int) -> Any:
+    import zstandard
+
+    return zstandard.ZstdCompressor(level=level, threads=ZSTD_WORKERS).compressobj()
+
+
+_PACKERS: dict[Packing, Callable[[int], Any]] = {"gzip": _gzip_packer, "zstd": _zstd_packer}
+
+
+def pack_layer(
+    layer: ArchiveLayer,
+    folder: Path,
+    advance: Callable[[int], None] = lambda done: None,
+    compression: Packing = "gzip",
+) -> PackedLayer:
     """LAYER compressed into an unnamed temporary file in FOLDER; one that is compressed already is taken as it is.
 
     Either way what it holds is checked against its ``diff_id``. ADVANCE is called with the bytes read so far.
@@ -59,7 +138,7 @@ def pack_layer(layer: ArchiveLayer, folder: Path, advance: Callable[[int], None]
         return _as_it_is(layer, advance)
     spool: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - PackedLayer closes it
     try:
-        digest, size = _compress(layer, spool, advance)
+        packed = pack_stream(lambda out: _copy(layer, out, advance), spool, compression, layer.diff_id)
         spool.flush()
     except OSError as error:
         spool.close()
@@ -67,30 +146,23 @@ def pack_layer(layer: ArchiveLayer, folder: Path, advance: Callable[[int], None]
     except BaseException:
         spool.close()
         raise
-    return PackedLayer(layer.diff_id, digest, size, LAYER_TYPES["gzip"], lambda: open_slice(spool, 0, size), spool)
+    return PackedLayer(
+        packed.diff_id,
+        packed.digest,
+        packed.size,
+        packed.media_type,
+        open=lambda: open_slice(spool, 0, packed.size),
+        close=spool.close,
+    )
 
 
-def _compress(layer: ArchiveLayer, spool: IO[bytes], advance: Callable[[int], None]) -> tuple[str, int]:
-    from isal import isal_zlib
-
-    packer = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, GZIP_WITH_HEADER)
-    plain, packed = hashlib.sha256(), hashlib.sha256()
-    size = done = 0
+def _copy(layer: ArchiveLayer, out: Writer, advance: Callable[[int], None]) -> None:
+    done = 0
     with layer.open() as source:
         while piece := source.read(PIECE):
-            plain.update(piece)
+            out.write(piece)
             done += len(piece)
-            size += _put(packer.compress(piece), packed, spool)
             advance(done)
-    size += _put(packer.flush(), packed, spool)
-    _same(layer, f"sha256:{plain.hexdigest()}")
-    return f"sha256:{packed.hexdigest()}", size
-
-
-def _put(data: bytes, digest: Any, spool: IO[bytes]) -> int:
-    digest.update(data)
-    spool.write(data)
-    return len(data)
 
 
 def _as_it_is(layer: ArchiveLayer, advance: Callable[[int], None]) -> PackedLayer:
@@ -106,18 +178,18 @@ def _as_it_is(layer: ArchiveLayer, advance: Callable[[int], None]) -> PackedLaye
         raise HubtoolError(f"the layer {layer.digest} is damaged", hint="build or save the image again")
     plain = hashlib.sha256()
     with layer.open() as source:
-        for piece in inflate(source, layer.compression, layer.diff_id):
+        for piece in inflate(source, layer.compression, f"the layer {layer.diff_id}"):
             plain.update(piece)
-    _same(layer, f"sha256:{plain.hexdigest()}")
-    return PackedLayer(layer.diff_id, digest, layer.size, LAYER_TYPES[layer.compression], layer.open)
-
-
-def _same(layer: ArchiveLayer, found: str) -> None:
+    found = f"sha256:{plain.hexdigest()}"
     if found != layer.diff_id:
-        raise HubtoolError(
-            f"a layer is damaged: its config says {layer.diff_id}, but it is {found}",
-            hint="build or save the image again",
-        )
+        raise _damaged(layer.diff_id, found)
+    return PackedLayer(layer.diff_id, digest, layer.size, LAYER_TYPES[layer.compression], open=layer.open)
+
+
+def _damaged(expected: str | None, found: str) -> HubtoolError:
+    return HubtoolError(
+        f"a layer is damaged: its config says {expected}, but it is {found}", hint="build or save the image again"
+    )
 
 
 def _disk_problem(error: OSError, folder: Path) -> HubtoolError:
@@ -128,15 +200,37 @@ def _disk_problem(error: OSError, folder: Path) -> HubtoolError:
     )
 
 
-def image_manifest(config: bytes, layers: Sequence[PackedLayer]) -> bytes:
+class Described(Protocol):
+    """What a manifest says of a layer."""
+
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def annotations(self) -> Mapping[str, str]: ...
+
+
+def image_manifest(config: bytes, layers: Sequence[Described], annotations: Mapping[str, str] | None = None) -> bytes:
     """The manifest over a config and its packed layers, from the bottom up: equal input, equal bytes."""
-    document = {
+    document: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
         "config": {"mediaType": CONFIG_TYPE, "digest": digest_of(config), "size": len(config)},
-        "layers": [{"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size} for layer in layers],
+        "layers": [_descriptor(layer) for layer in layers],
     }
+    if annotations:
+        document["annotations"] = dict(sorted(annotations.items()))
     return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _descriptor(layer: Described) -> dict[str, Any]:
+    found: dict[str, Any] = {"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size}
+    if layer.annotations:
+        found["annotations"] = dict(sorted(layer.annotations.items()))
+    return found
 
 
 def digest_of(content: bytes) -> str:

@@ -1,7 +1,9 @@
-"""A folder for large passing files. It goes away after use; what a killed run left is removed by the next one."""
+"""A folder, and files, for what is large and passing. They go away after use; what a killed run left is removed by
+the next one."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -9,11 +11,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from hubtool.errors import HubtoolError
 
 PREFIX = "hubtool-spool-"
 LOCK = "lock"
+RESERVE = 256 * 1024 * 1024  # bytes that stay free; what else runs here needs room too
 LARGE = Path("/var/tmp")  # by the file hierarchy standard on disk, whereas /tmp is often in memory
 
 
@@ -35,6 +39,33 @@ def spool_folder(needed: int = 0) -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def spool_file() -> IO[bytes]:
+    """A new file without a name below $TMPDIR, else /var/tmp: it goes away when it is closed."""
+    parent = _parent()
+    try:
+        return tempfile.TemporaryFile(dir=parent)
+    except OSError as error:
+        raise HubtoolError(
+            f"{parent}: no temporary file can be made there: {error.strerror}", hint="name another folder in $TMPDIR"
+        ) from error
+
+
+def check_room(file: IO[bytes]) -> None:
+    """Raise HubtoolError where the disk that FILE is on is nearly full."""
+    disk = os.fstatvfs(file.fileno())
+    if disk.f_bavail * disk.f_frsize < RESERVE:
+        raise disk_problem(OSError(errno.ENOSPC, ""))
+
+
+def disk_problem(error: OSError) -> HubtoolError:
+    """What to say where a passing file could not be written."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return HubtoolError(
+        f"{_parent()}: {'no space left' if full else os.strerror(error.errno or 0)}",
+        hint="free some space there, or name another folder in $TMPDIR",
+    )
 
 
 def _parent() -> Path:

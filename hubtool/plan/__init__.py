@@ -7,10 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hubtool.builders import BuildJob
-from hubtool.config import FILE_NAME, Config
+from hubtool.config import FILE_NAME, CompressionName, Config, LayerStyle
 from hubtool.errors import HubtoolError, Where
 from hubtool.plan.source import Source
 from hubtool.reference import ImageReference
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How an image travels: in whose layers, at most how many, and where else they may be already."""
+
+    layers: LayerStyle = "packages"
+    compression: CompressionName = "gzip"
+    most: int = 64
+    siblings: tuple[ImageReference, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,7 @@ class Variant:
     contract: str
     root: Path
     source: Source
+    packing: Packing = Packing()
 
 
 def make_plan(
@@ -71,7 +82,8 @@ def _variant(
         ca_bundle=_ca_bundle(config, root),
         labels={**source.labels(), **labels, **settings.labels},
     )
-    return Variant(name, reference, job, settings.contract, root, source)
+    packing = Packing(config.layers, config.compression, config.max_layers, config.siblings(name))
+    return Variant(name, reference, job, settings.contract, root, source, packing)
 
 
 def _ca_bundle(config: Config, root: Path) -> Path | None:

@@ -38,7 +38,10 @@ class Token:
 
 
 class Access:
-    """The Authorization headers for one registry, by scope; safe to use from several threads."""
+    """The Authorization headers for one registry, by scope; safe to use from several threads.
+
+    A scope may be several, parted by spaces.
+    """
 
     def __init__(self, wire: Wire, credentials: Credentials | None) -> None:
         self.wire = wire
@@ -103,11 +106,14 @@ class Access:
 
     def _ask(self, realm: httpx.URL, service: str, scope: str) -> Answer:
         known = self.credentials
-        asked = {"scope": scope, **({"service": service} if service else {})}
+        named = {"service": service} if service else {}
         if known is None or not known.identity_token:
             headers = {"Authorization": known.basic()} if known else {}
-            return self.wire.exchange("GET", realm.copy_merge_params(asked), headers=headers)
-        form = {"grant_type": "refresh_token", "client_id": "hubtool", "refresh_token": known.identity_token, **asked}
+            return self.wire.exchange(
+                "GET", realm.copy_merge_params({"scope": scope.split(), **named}), headers=headers
+            )
+        form = {"grant_type": "refresh_token", "client_id": "hubtool", "refresh_token": known.identity_token}
+        form |= {"scope": scope, **named}
         body = urlencode(form).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": str(len(body))}
         return self.wire.exchange("POST", realm, headers=headers, content=lambda: _once(body))

@@ -56,6 +56,8 @@ class Descriptor:
     digest: str
     media_type: str
     size: int
+    artifact_type: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -77,14 +79,32 @@ class Blob:
 
 
 @dataclass(frozen=True)
+class Uploaded:
+    """What an upload of yet unknown bytes came to; ``travelled`` is whether the registry lacked them."""
+
+    digest: str
+    size: int
+    travelled: bool
+
+
+class Writer(Protocol):
+    """Where bytes go: a file, an upload."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+@dataclass(frozen=True)
 class Release:
     """What a registry holds at a tag: ``reference`` has tag and digest, ``platforms`` are like linux/amd64,
-    ``labels`` are the image's (of the first platform), ``size`` its compressed layers in bytes."""
+    ``labels`` are the image's (of the first platform), ``size`` its compressed layers in bytes. ``layers`` are they,
+    from the bottom up, ``image`` the digest of that platform's manifest."""
 
     reference: ImageReference
     platforms: tuple[str, ...]
     labels: Mapping[str, str]
     size: int
+    layers: tuple[Descriptor, ...] = ()
+    image: str = ""
 
 
 class Registry(Protocol):

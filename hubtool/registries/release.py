@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from hubtool.reference import ImageReference
-from hubtool.registries.client import INDEXES, MANIFESTS, RegistryClient
+from hubtool.registries.client import RegistryClient
+from hubtool.registries.manifests import INDEXES, MANIFESTS, read_descriptor
 from hubtool.registries.model import Manifest, RegistryError, Release, is_digest
 
 PREFERRED = "linux/amd64"
+MOST_ATTACHED = 8  # of one type; somebody may attach without end
 
 
 def read_release(client: RegistryClient, reference: ImageReference) -> Release | None:
@@ -31,12 +33,46 @@ def read_release(client: RegistryClient, reference: ImageReference) -> Release |
         raise RegistryError(f"{reference} is not an image: its media type is '{chosen.media_type[:80]}'")
     config = _config(client, document)
     own = f"{config.get('os', 'linux')}/{config.get('architecture', 'unknown')}"
+    layers = map(read_descriptor, _list(document, "layers"))
     return Release(
         reference=ImageReference(reference.registry, reference.repository, reference.tag, manifest.digest),
         platforms=tuple(platforms) or (own,),
         labels=_labels(config),
         size=sum(_size(layer) for layer in _list(document, "layers")),
+        layers=tuple(layer for layer in layers if layer),
+        image=chosen.digest,
     )
+
+
+def read_attached(client: RegistryClient, release: Release, artifact_type: str, limit: int) -> list[bytes]:
+    """What is attached to a release, to its image or to its index, of one type and up to LIMIT bytes each. What can't
+    be read is left out; raises RegistryError where that is all."""
+    found: list[bytes] = []
+    problem: RegistryError | None = None
+    for digest in _attached(client, release, artifact_type)[:MOST_ATTACHED]:
+        try:
+            found += _content(client, digest, limit)
+        except RegistryError as error:
+            problem = error
+    if problem and not found:
+        raise problem
+    return found
+
+
+def _attached(client: RegistryClient, release: Release, artifact_type: str) -> list[str]:
+    subjects = dict.fromkeys(filter(None, (release.image, release.reference.digest)))
+    return list(dict.fromkeys(one.digest for subject in subjects for one in client.referrers(subject, artifact_type)))
+
+
+def _content(client: RegistryClient, digest: str, limit: int) -> list[bytes]:
+    """The first layer of the manifest DIGEST, if it has one."""
+    manifest = client.get_manifest(digest)
+    layers = _list(_document(client, manifest), "layers") if manifest else []
+    layer = read_descriptor(layers[0]) if layers else None
+    if layer is None:
+        return []
+    with client.open_blob(layer.digest, limit) as stream:
+        return [stream.read()]
 
 
 def config_digest(client: RegistryClient, manifest: Manifest) -> str | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NoReturn
 
 import httpx
@@ -13,7 +15,7 @@ import httpx
 from hubtool.reference import ImageReference
 from hubtool.registries.access import Access, Refused
 from hubtool.registries.model import Credentials, Registry, RegistryError
-from hubtool.registries.wire import Answer, Content, Wire
+from hubtool.registries.wire import USUAL, Answer, Content, Patience, Wire
 
 PULL, PUSH = "pull", "pull,push"
 CANCEL = "pull,push,delete"  # distribution wants "delete" even to take back an upload that has just begun
@@ -31,13 +33,18 @@ class Session:
         credentials: Credentials | None,
         *,
         pause: Callable[[float], None] = time.sleep,
+        patience: Patience = USUAL,
     ) -> None:
         self.reference = reference.normalized()
         self.registry = registry
         self.credentials = credentials
         host = self.reference.registry
-        self.wire = Wire(DOCKER_HUB_API if host == "docker.io" else host, pause=pause)
+        self.wire = Wire(DOCKER_HUB_API if host == "docker.io" else host, pause=pause, patience=patience)
         self.access = Access(self.wire, credentials)
+        self._worked = False  # whether the credentials did
+        self._lock = threading.Lock()
+        self.begun: list[httpx.URL] = []  # uploads that stand open, with nothing in them
+        self.wants_length = False  # whether the registry took no body without a Content-Length
 
     def close(self) -> None:
         self.wire.close()
@@ -55,13 +62,19 @@ class Session:
         headers: Mapping[str, str] | None = None,
         content: Content | None = None,
         retry: bool = True,
+        stream: bool = False,
+        beside: str = "",
     ) -> Answer:
-        """Send a request, log in where asked to, follow the redirects of GET and HEAD.
+        """Send a request, log in where asked to, follow the redirects of GET and HEAD. BESIDE is another repository
+        of this registry that has to be readable; STREAM as in Wire.exchange.
 
         Returns the answer whatever its status, but a refusal of the credentials (401) raises.
         """
+        scope = f"repository:{self.reference.repository}:{actions}"
+        scope += f" repository:{beside}:{PULL}" if beside else ""
+        send = partial(self.wire.exchange, method, content=content, retry=retry, stream=stream)
         for _ in range(REDIRECTS + 1):
-            answer = self._logged_in(method, url, actions, dict(headers or {}), content, retry)
+            answer = self._logged_in(send, url, scope, dict(headers or {}))
             if answer.status not in (301, 302, 303, 307, 308) or method not in ("GET", "HEAD"):
                 return answer
             url = self.location(answer)
@@ -83,37 +96,38 @@ class Session:
             raise RegistryError(f"{self.wire.host} leads to {url.netloc.decode()}, which is not asked without TLS")
         return url
 
-    def _logged_in(
-        self, method: str, url: httpx.URL, actions: str, headers: dict[str, str], content: Content | None, retry: bool
-    ) -> Answer:
-        ours = (url.scheme, url.netloc) == (self.wire.base.scheme, self.wire.base.netloc)
-        scope = f"repository:{self.reference.repository}:{actions}"
+    def _logged_in(self, send: Callable[..., Answer], url: httpx.URL, scope: str, headers: dict[str, str]) -> Answer:
+        if (url.scheme, url.netloc) != (self.wire.base.scheme, self.wire.base.netloc):
+            return send(url, headers=headers)
+        actions = scope.split()[0].rpartition(":")[2]
+        used = self.credentials
         try:
-            sent = self.access.header(scope) if ours else None
-            answer = self._send(method, url, headers, sent, content, retry)
-            if answer.status != 401 or not ours:
-                return answer
-            renewed = self.access.answer(answer, scope, sent)
-            if renewed is None:
-                self.fail(answer, actions)
-            answer = self._send(method, url, headers, renewed, content, retry)
-            if answer.status == 401:
-                self.fail(answer, actions)
+            answer = self._authorized(send, url, scope, headers)
+            if answer.status == 401 and self._replace(used):
+                answer = self._authorized(send, url, scope, headers)
         except Refused as refused:
-            raise self._not_logged_in(f"for {self.reference.name}", refused.status) from refused
+            if not self._replace(used):
+                raise self._not_logged_in(f"for {self.reference.name}", refused.status) from refused
+            return self._logged_in(send, url, scope, headers)
+        if answer.status == 401:
+            self.fail(answer, actions)
+        self._worked = True
         return answer
 
-    def _send(
-        self,
-        method: str,
-        url: httpx.URL,
-        headers: dict[str, str],
-        authorization: str | None,
-        content: Content | None,
-        retry: bool,
-    ) -> Answer:
-        extra = {"Authorization": authorization} if authorization else {}
-        return self.wire.exchange(method, url, headers={**headers, **extra}, content=content, retry=retry)
+    def _authorized(self, send: Callable[..., Answer], url: httpx.URL, scope: str, headers: dict[str, str]) -> Answer:
+        sent = self.access.header(scope)
+        answer = send(url, headers=_with(headers, sent))
+        renewed = self.access.answer(answer, scope, sent) if answer.status == 401 else None
+        return send(url, headers=_with(headers, renewed)) if renewed else answer
+
+    def _replace(self, used: Credentials | None) -> bool:
+        """Look for others than the USED credentials, which were good before: a cloud's end after an hour."""
+        with self._lock:
+            if self.credentials == used and self._worked and used is not None:
+                self._worked = False  # nor are others looked for before these were good
+                self.credentials = self.registry.credentials(self.reference) or used
+                self.access.credentials = self.credentials
+            return self.credentials != used
 
     def fail(self, answer: Answer, actions: str = PULL) -> NoReturn:
         """Raise what an answer that was not expected means, and what to do about it."""
@@ -163,3 +177,7 @@ class Session:
         for secret in self.credentials.secrets() if self.credentials else ():
             text = text.replace(secret, "***")
         return f" ({text})" if text else ""
+
+
+def _with(headers: dict[str, str], authorization: str | None) -> dict[str, str]:
+    return {**headers, "Authorization": authorization} if authorization else headers

@@ -21,12 +21,23 @@ from hubtool.registries.model import RegistryError
 ATTEMPTS = 5
 FIRST_PAUSE = 0.5  # seconds; doubles with each attempt
 LONGEST_PAUSE = 60.0  # seconds; a registry that asks for more is not waited for
-SLOW = {"PUT": 300.0, "PATCH": 300.0}  # seconds until the answer: a registry first stores a large blob
 SILENT_ATTEMPTS = 2
 BODY_LIMIT = 8 * 1024 * 1024  # bytes; manifests may have 4 MiB (OCI distribution spec v1.1, "Pushing Manifests")
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 
 Content = Callable[[], Iterator[bytes]]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds without a sign of life after which a registry is taken for silent."""
+
+    connect: float = 15
+    other: float = 30
+    storing: float = 300  # until the answer to PUT and PATCH: a registry first stores a large blob
+
+
+USUAL = Patience()
 
 
 class Dropped(RegistryError):
@@ -39,12 +50,13 @@ class Silent(Dropped):
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole HTTP answer."""
+    """An HTTP answer, whole but for where ``open`` holds one whose body is still to be read."""
 
     status: int
     headers: httpx.Headers
     body: bytes
     url: httpx.URL
+    open: httpx.Response | None = None
 
 
 def insecure_allowed(host: str) -> bool:
@@ -85,9 +97,10 @@ class Wire:
     ``pause`` waits for a number of seconds.
     """
 
-    def __init__(self, host: str, *, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, host: str, *, pause: Callable[[float], None] = time.sleep, patience: Patience = USUAL) -> None:
         self.host = host
         self.pause = pause
+        self.patience = patience
         loopback = is_loopback(httpx.URL(f"//{host}").host)
         self.http = httpx.Client(
             verify=tls_context(host),
@@ -123,14 +136,16 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         content: Content | None = None,
         retry: bool = True,
+        stream: bool = False,
     ) -> Answer:
         """One request and its answer. With RETRY, dropped connections and the statuses of RETRIED are tried
         again a few times, as slowly as Retry-After asks; the last answer is returned whatever it is.
+        With STREAM the answer to a GET that went well is left open, its body for the caller to read and close.
         Raises Dropped for a connection that broke, RegistryError for what will not get better."""
         for attempt in range(1, ATTEMPTS + 1):
             last = attempt == ATTEMPTS or not retry
             try:
-                answer = self._once(method, url, headers or {}, content)
+                answer = self._once(method, url, headers or {}, content, stream)
             except Dropped as dropped:
                 if last or (isinstance(dropped, Silent) and attempt >= SILENT_ATTEMPTS):
                     raise
@@ -157,18 +172,24 @@ class Wire:
             say(f"{self.host} answered {answer.status}; trying again in {seconds:.0f} s")
         self.pause(seconds)
 
-    def _once(self, method: str, url: httpx.URL, headers: Mapping[str, str], content: Content | None) -> Answer:
-        timeout = httpx.Timeout(30, connect=15, read=SLOW.get(method, 30), pool=None)
+    def _once(
+        self, method: str, url: httpx.URL, headers: Mapping[str, str], content: Content | None, stream: bool
+    ) -> Answer:
+        other, storing = self.patience.other, self.patience.storing
+        read = storing if method in ("PUT", "PATCH") else other
+        timeout = httpx.Timeout(other, connect=self.patience.connect, read=read, pool=None)
         body = content() if content else None
         request = self.http.build_request(method, url, headers=dict(headers), content=body, timeout=timeout)
         try:
             response = self.http.send(request, stream=True)
+            if stream and response.status_code in (200, 206):
+                return Answer(response.status_code, response.headers, b"", url, response)
             try:
                 answered = self._read(response)
             finally:
                 response.close()
         except (httpx.TransportError, httpx.StreamError) as error:
-            raise self._explain(error, url) from error
+            raise self.explain(error, url) from error
         except (httpx.InvalidURL, httpx.DecodingError) as error:
             raise RegistryError(f"{url.host} sent an answer that can't be read") from error
         return Answer(response.status_code, response.headers, answered, url)
@@ -181,7 +202,8 @@ class Wire:
                 raise RegistryError(f"{self.host} sent an answer of more than {BODY_LIMIT} bytes")
         return body
 
-    def _explain(self, error: Exception, url: httpx.URL) -> RegistryError:
+    def explain(self, error: Exception, url: httpx.URL) -> RegistryError:
+        """What to raise for an error of a connection with URL."""
         cause = _ssl_error(error)
         if isinstance(cause, ssl.SSLCertVerificationError):
             return RegistryError(
@@ -197,7 +219,7 @@ class Wire:
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
             return Dropped(f"{url.netloc.decode()} can't be reached: {error}", hint="check the name, network and proxy")
         hint = "run the same command again; it sends what is missing"
-        if isinstance(error, httpx.ReadTimeout):
+        if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout):
             return Silent(f"{url.netloc.decode()} did not answer in time", hint=hint)
         return Dropped(f"{url.netloc.decode()} broke the connection", hint=hint)
 

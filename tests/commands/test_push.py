@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ import docker
 import docker.errors
 import git
 import pytest
+from docker.models.images import Image
 
 from hubtool import main
 from hubtool.plan.records import Record, read_record, write_record
@@ -25,7 +26,7 @@ from hubtool.registries import Credentials, find_release
 from tests.conftest import LocalRegistry
 from tests.registries import front as fronts
 from tests.registries.front import Front
-from tests.registries.parts import fresh_reference, noise
+from tests.registries.parts import client_for, fresh_reference, noise, put_image
 
 WHO = ["-c", "user.name=Tests", "-c", "user.email=tests@example.org"]
 MB = 1_000_000
@@ -83,13 +84,16 @@ class Repository:
     def image(self) -> str:
         return self.name.rpartition("/")[2]
 
-    def make_image(self, size: int = MB, seed: int = 0, tag: str | None = None) -> str:
-        """Put an image with one layer of noise into the engine; returns its id."""
+    def make_image(
+        self, size: int = MB, seed: int = 0, tag: str | None = None, files: Mapping[str, bytes] | None = None
+    ) -> str:
+        """Put an image with one layer, of noise or FILES, into the engine; returns its id."""
         stream = io.BytesIO()
         with tarfile.open(fileobj=stream, mode="w") as tar:
-            member = tarfile.TarInfo("noise")
-            member.size = size
-            tar.addfile(member, io.BytesIO(noise(size, seed)))
+            for name, content in (files or {"noise": noise(size, seed)}).items():
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
         labels = [f"LABEL org.opencontainers.image.revision={git.Repo(self.root).head.commit.hexsha}"]
         name = f"{self.host}/{self.name}"
         self.client.api.import_image_from_data(stream.getvalue(), repository=name, tag=tag or self.tag, changes=labels)
@@ -151,17 +155,100 @@ def test_a_tested_image_is_published_and_its_digest_printed_and_recorded(reposit
     assert found.labels["org.opencontainers.image.revision"].startswith(repository.tag)
 
 
-def test_what_was_published_can_be_pulled_and_is_the_same_image(
-    repository: Repository, registry: LocalRegistry
-) -> None:
-    image_id = repository.make_image()
-    repository.passed(image_id)
-    repository.push(check=True)
+def pull(repository: Repository, registry: LocalRegistry) -> Image:
+    """What was published, in the engine again."""
     real = f"{registry.host}/{repository.name}"
     login = {"username": registry.username, "password": registry.password}
     pulled = repository.client.images.pull(real, tag=repository.tag, auth_config=login)
     repository.made.append(f"{real}:{repository.tag}")
-    assert pulled.id == image_id
+    return pulled
+
+
+def test_what_was_published_as_built_can_be_pulled_and_is_the_same_image(
+    repository: Repository, registry: LocalRegistry
+) -> None:
+    repository.write(more="layers: as-built\n")
+    image_id = repository.make_image()
+    repository.passed(image_id)
+    repository.push(check=True)
+    assert pull(repository, registry).id == image_id
+
+
+def test_what_was_published_can_be_pulled_and_has_the_same_files_and_settings(
+    repository: Repository, registry: LocalRegistry
+) -> None:
+    files = {"large": noise(9 * MB), "etc/a": b"a", "srv/b": b"", "noise": noise(MB)}
+    image_id = repository.make_image(files=files)
+    repository.passed(image_id)
+    repository.push(check=True)
+    pulled = pull(repository, registry)
+    assert len(pulled.attrs["RootFS"]["Layers"]) > 1
+    built = repository.client.images.get(image_id)
+    assert pulled.attrs["Config"] == built.attrs["Config"]
+    container = repository.client.containers.create(pulled, ["/none"])
+    try:
+        for name, content in files.items():
+            stream, _ = container.get_archive(name)
+            with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
+                member = tar.extractfile(tar.next() or "")
+                assert member is not None
+                assert member.read() == content
+    finally:
+        container.remove()
+
+
+def test_one_changed_file_moves_one_layer_whatever_the_build_made(repository: Repository) -> None:
+    files = {"a": noise(9 * MB, 1), "b": noise(10 * MB, 2)}
+    repository.passed(repository.make_image(files=files))
+    first = json.loads(repository.push("--json", check=True).stdout)[0]
+    repository.write(more="# another commit\n")
+    repository.passed(repository.make_image(files=files | {"a": noise(9 * MB, 3)}))
+    second = json.loads(repository.push("--json", check=True).stdout)[0]
+    assert first["uploaded_bytes"] > 19 * MB
+    assert 9 * MB < second["uploaded_bytes"] < 9.1 * MB
+    assert second["reused_bytes"] > 10 * MB
+
+
+def test_a_build_of_the_same_content_sends_next_to_nothing(repository: Repository) -> None:
+    repository.passed(repository.make_image(files={"a": noise(20 * MB)}))
+    repository.push(check=True)
+    repository.write(more="# another commit\n")
+    repository.passed(repository.make_image(files={"a": noise(20 * MB)}, seed=1))
+    told = json.loads(repository.push("--json", check=True).stdout)[0]
+    assert told["uploaded_bytes"] < 10_000
+
+
+def test_layers_that_a_sibling_has_are_taken_from_there(
+    repository: Repository, front: Front, login: Credentials
+) -> None:
+    files = {"a": noise(20 * MB, 1), "b": noise(10 * MB, 2)}
+    repository.passed(repository.make_image(files=files))
+    repository.push(check=True)
+    sibling = repository.name
+    repository.name += "-other"
+    repository.write(more=f"share_layers_with: [{front.host}/{sibling}]\n")
+    repository.passed(repository.make_image(files=files | {"b": noise(10 * MB, 3)}))
+    told = json.loads(repository.push("--json", check=True).stdout)[0]
+    assert 10 * MB < told["uploaded_bytes"] < 11 * MB
+    assert told["reused_bytes"] > 20 * MB
+    assert [seen for seen in front.requests("POST") if "mount=" in seen.path and "-other/" in seen.path]
+
+
+def test_layers_are_zstd_where_asked_for_and_what_is_inside_is_attached(
+    repository: Repository, login: Credentials
+) -> None:
+    repository.write(more="compression: zstd\n")
+    image_id = repository.make_image()
+    repository.passed(image_id)
+    repository.push(check=True)
+    with client_for(repository.reference, login) as client:
+        manifest = client.get_manifest(repository.tag)
+        assert manifest is not None
+        document = json.loads(manifest.content)
+        (attached,) = client.referrers(manifest.digest)
+    assert [layer["mediaType"] for layer in document["layers"]] == ["application/vnd.oci.image.layer.v1.tar+zstd"]
+    assert document["annotations"]["hubtool.image-id"] == image_id
+    assert attached.artifact_type == "application/vnd.cyclonedx+json"
 
 
 def test_the_second_push_has_nothing_to_do(repository: Repository, front: Front) -> None:
@@ -188,7 +275,7 @@ def test_only_layers_that_the_registry_lacks_travel(repository: Repository) -> N
 
 
 def test_a_push_that_was_killed_sends_only_what_is_missing_when_run_again(repository: Repository, front: Front) -> None:
-    repository.passed(repository.make_image(size=MB))
+    repository.passed(repository.make_image(files={"a": noise(20 * MB), "b": noise(MB)}))
     front.fault("PUT", "/manifests/", status=500, times=10_000)  # holds it there, with the layers sent
     argv = [sys.executable, "-m", "hubtool", "push", "--root", str(repository.root)]
     with subprocess.Popen(argv, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as running:
@@ -201,7 +288,7 @@ def test_a_push_that_was_killed_sends_only_what_is_missing_when_run_again(reposi
     sent_before = len(front.requests("PATCH"))
     told = json.loads(repository.push("--json", check=True).stdout)[0]
     assert (told["state"], told["uploaded_bytes"]) == ("pushed", 0)
-    assert len(front.requests("PATCH")) == sent_before
+    assert sum(seen.sent for seen in front.requests("PATCH")[sent_before:]) < 10_000  # what is attached
     assert find_release(repository.reference) is not None
 
 
@@ -209,9 +296,17 @@ def test_the_tag_comes_last(repository: Repository, front: Front) -> None:
     repository.passed(repository.make_image())
     repository.push(check=True)
     writing = [seen.path for seen in front.seen if seen.method in ("PUT", "PATCH")]
-    assert writing[-1].endswith(f"/manifests/{repository.tag}")
-    assert "/manifests/sha256:" in writing[-2]
-    assert not any("/manifests/" in path for path in writing[:-2])
+    assert [
+        path.rpartition("/")[2].partition(":")[0]
+        for path in writing
+        if "/manifests/" in path and "/sha256-" not in path
+    ] == [
+        "sha256",  # the image
+        "sha256",  # what is inside; a registry that lists no referrers has a tag for that, too
+        repository.tag,
+        "hubtool-newest",
+    ]
+    assert [f"/manifests/{repository.tag}" in path for path in writing][-2:] == [True, False]
 
 
 @pytest.mark.parametrize("contract", [None, "another image"])
@@ -270,8 +365,6 @@ def test_a_tag_does_not_move_to_another_image_unless_told(repository: Repository
 def test_a_tag_that_somebody_else_sets_meanwhile_is_not_overwritten(
     repository: Repository, front: Front, login: Credentials
 ) -> None:
-    from tests.registries.parts import client_for, put_image
-
     repository.passed(repository.make_image())
     other: list[str] = []
 

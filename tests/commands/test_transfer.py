@@ -10,6 +10,7 @@ import pytest
 
 from hubtool.commands.transfer import megabytes, move_layers
 from hubtool.image.archive import Archive
+from hubtool.image.pack import PackedLayer
 from hubtool.registries import Credentials, RegistryError
 from tests.conftest import LocalRegistry
 from tests.image.archives import layer_tar, old_members, sha256, write_tar
@@ -44,8 +45,10 @@ def test_a_layer_that_stands_there_twice_travels_once_and_keeps_its_places(
         moved = move_layers(client, archive.layers, tmp_path)
         assert [entry.layer.diff_id for entry in moved] == [sha256(SAME), sha256(OTHER), sha256(SAME)]
         assert all(client.has_blob(entry.moved.digest) for entry in moved)
+        packed = moved[0].layer
+        assert isinstance(packed, PackedLayer)
         with pytest.raises(ValueError, match="closed file"):  # its disk space is free again
-            moved[0].layer.open().read()
+            packed.open().read()
     assert len(front.requests("PATCH")) == 2
     assert "(2 of 2) sent" in capsys.readouterr().err
 

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from hubtool.errors import HubtoolError
 from hubtool.image.archive import Archive
-from hubtool.image.pack import digest_of, image_manifest, pack_layer
+from hubtool.image.pack import Packed, Packing, Writer, digest_of, image_manifest, pack_layer, pack_stream
 from tests.image.archives import Link, layer_tar, new_members, old_members, sha256, write_tar
 
 LAYERS = [layer_tar({"a": b"one" * 100_000}), layer_tar({"b": os.urandom(200_000)}), layer_tar({})]
@@ -123,3 +126,61 @@ def test_the_manifest_names_what_travels_and_is_the_same_every_time(tmp_path: Pa
     assert [layer["size"] for layer in document["layers"]] == [layer.size for layer in packed]
     assert document["mediaType"] == "application/vnd.oci.image.manifest.v1+json"
     assert digest_of(first) == sha256(first)
+
+
+TAR = LAYERS[0] + LAYERS[1]
+
+
+def in_pieces(size: int) -> Callable[[Writer], None]:
+    def write(out: Writer) -> None:
+        for start in range(0, len(TAR), size):
+            out.write(TAR[start : start + size])
+
+    return write
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_a_stream_is_packed_while_it_is_written(compression: Packing) -> None:
+    out = io.BytesIO()
+    packed = pack_stream(in_pieces(10_000), out, compression, sha256(TAR))
+    stored = out.getvalue()
+    unzstd = zstandard.ZstdDecompressor().decompressobj().decompress
+    unpacked = gzip.decompress(stored) if compression == "gzip" else unzstd(stored)
+    assert unpacked == TAR
+    assert (packed.diff_id, packed.digest, packed.size) == (sha256(TAR), sha256(stored), len(stored))
+    assert packed.media_type.endswith(f"tar+{compression}")
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_packing_again_gives_the_same_bytes(compression: Packing) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda size: pack_stream(in_pieces(size), io.BytesIO(), compression), [1 << 20] * 4)
+        assert len({packed.digest for packed in found}) == 1
+
+
+def test_a_stream_that_is_not_what_it_should_be_is_refused() -> None:
+    with pytest.raises(HubtoolError, match=f"a layer is damaged: its config says {sha256(b'')}"):
+        pack_stream(in_pieces(1 << 20), io.BytesIO(), diff_id=sha256(b""))
+
+
+def test_an_error_of_who_takes_the_bytes_ends_the_packing() -> None:
+    class Full(io.RawIOBase):
+        def write(self, data: object) -> int:
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        pack_stream(in_pieces(1 << 20), Full())
+
+
+def test_annotations_stand_in_the_manifest_sorted_and_only_where_there_are_some() -> None:
+    layers = [
+        Packed(sha256(b"a"), sha256(b"b"), 5, "some/type"),
+        Packed(sha256(b"a"), sha256(b"b"), 5, "some/type", {"z": "1", "a": "2"}),
+    ]
+    document = json.loads(image_manifest(b"{}", layers, {"y": "1", "b": "2"}))
+    assert [list(layer) for layer in document["layers"]] == [
+        ["mediaType", "digest", "size"],
+        ["mediaType", "digest", "size", "annotations"],
+    ]
+    assert list(document["layers"][1]["annotations"].items()) == [("a", "2"), ("z", "1")]
+    assert list(document["annotations"].items()) == [("b", "2"), ("y", "1")]

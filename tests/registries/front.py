@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ class Fault:
     both connections: distribution 2.8 gives such an upload up. With KEEPS the registry holds what came and goes on
     from there, as the specification (v1.1) and distribution 3 have it. CUT_AT breaks the connection after that many
     bytes of the answer's body; CHANGE edits the registry's answer; SWALLOW_ANSWER keeps it to itself. AFTER: let
-    that many matching requests pass first.
+    that many matching requests pass first. STALL: seconds in which the request's body is not read, nor answered.
     """
 
     method: str
@@ -38,11 +39,13 @@ class Fault:
     cut_at: int | None = None
     change: Callable[[dict[str, str], bytes], tuple[dict[str, str], bytes]] | None = None
     swallow_answer: bool = False
+    stall: float = 0
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A request that came: ``sent`` counts the bytes of its body that the registry gets."""
+    """A request that came: ``sent`` counts the bytes of its body that the registry gets; -1 where all of a body whose
+    length was not told before."""
 
     method: str
     path: str
@@ -51,6 +54,9 @@ class Seen:
 
 
 class Front(ThreadingHTTPServer):
+    """INSTEAD answers in the registry's place where it gives something; TAKEN hears of every manifest that the
+    registry took, with the path it went to, and gives more headers for the answer."""
+
     daemon_threads = True
 
     def __init__(self, upstream: str, tls: ssl.SSLContext | None = None) -> None:
@@ -62,6 +68,8 @@ class Front(ThreadingHTTPServer):
         self.allow: Callable[[Mapping[str, str]], tuple[int, dict[str, str], bytes] | None] = lambda headers: None
         self.upstream_headers: dict[str, str] = {}
         self.kept: dict[str, str] = {}
+        self.instead: Callable[[str, str], tuple[int, dict[str, str], bytes] | None] = lambda method, path: None
+        self.taken: Callable[[str, bytes], dict[str, str]] = lambda path, manifest: {}
         self.tls = tls
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_side=True)
@@ -101,7 +109,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         fault = self.server.take(self.command, self.path)
-        length = int(self.headers.get("Content-Length") or 0)
+        length = -1 if self.headers.get("Transfer-Encoding") else int(self.headers.get("Content-Length") or 0)
+        self.left_of_chunk = 0
         refusal = self.server.allow(dict(self.headers))
         passed = length
         if refusal or (fault and fault.status):
@@ -110,6 +119,9 @@ class _Handler(BaseHTTPRequestHandler):
             passed = fault.drop_at
         with self.server.lock:
             self.server.seen.append(Seen(self.command, self.path, dict(self.headers), passed))
+        if fault and fault.stall:
+            time.sleep(fault.stall)
+        refusal = refusal or self.server.instead(self.command, self.path)
         if refusal:
             self._discard(length)
             self._answer(*refusal)
@@ -123,12 +135,35 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
-    def _discard(self, length: int) -> None:
-        while length > 0:
-            piece = self.rfile.read(min(PIECE, length))
+    def _body(self, length: int) -> Iterator[bytes]:
+        """LENGTH bytes of the body, or fewer where it is shorter; -1 stands for all of one of unknown length."""
+        while length != 0:
+            piece = self._piece(length if length > 0 else PIECE)
             if not piece:
                 return
-            length -= len(piece)
+            yield piece
+            length -= len(piece) if length > 0 else 0
+
+    def _piece(self, most: int) -> bytes:
+        if not self.headers.get("Transfer-Encoding"):
+            return self.rfile.read(min(PIECE, most))
+        if self.left_of_chunk == 0:
+            line = self.rfile.readline()
+            if not line:
+                raise ConnectionError("the client hung up")
+            self.left_of_chunk = int(line, 16)
+            if self.left_of_chunk == 0:
+                self.rfile.readline()
+                return b""
+        piece = self.rfile.read(min(PIECE, most, self.left_of_chunk))
+        self.left_of_chunk -= len(piece)
+        if self.left_of_chunk == 0:
+            self.rfile.readline()
+        return piece
+
+    def _discard(self, length: int) -> None:
+        for _ in self._body(length):
+            pass
 
     def _upstream(self, changed: Mapping[str, str] = {}) -> http.client.HTTPConnection:
         connection = http.client.HTTPConnection(self.server.upstream, timeout=30)
@@ -136,6 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
         connection.putrequest(self.command, path, skip_host=True, skip_accept_encoding=True)
         changed = {**self.server.upstream_headers, **changed}
         skipped = {name.lower() for name in changed}
+        skipped |= {"transfer-encoding"} if "content-length" in skipped else set()
         for name, value in self.headers.items():
             if name.lower() not in skipped | {"connection"}:
                 connection.putheader(name, value)
@@ -146,18 +182,16 @@ class _Handler(BaseHTTPRequestHandler):
         connection.endheaders()
         return connection
 
-    def _feed(self, connection: http.client.HTTPConnection, length: int) -> None:
-        while length > 0:
-            piece = self.rfile.read(min(PIECE, length))
-            if not piece:
-                return
-            connection.send(piece)
-            length -= len(piece)
+    def _feed(self, connection: http.client.HTTPConnection, length: int, *, chunked: bool) -> None:
+        for piece in self._body(length):
+            connection.send(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+        if chunked and length < 0:
+            connection.send(b"0\r\n\r\n")
 
     def _drop(self, fault: Fault) -> None:
         count = fault.drop_at or 0
         connection = self._upstream({"Content-Length": str(count)} if fault.keeps else {})
-        self._feed(connection, count)
+        self._feed(connection, count, chunked=bool(self.headers.get("Transfer-Encoding")) and not fault.keeps)
         with suppress(OSError):
             if not fault.keeps and connection.sock:
                 connection.sock.shutdown(socket.SHUT_WR)
@@ -175,10 +209,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self, fault: Fault | None, length: int) -> None:
         connection = self._upstream()
-        self._feed(connection, length)
+        manifest = self.rfile.read(length) if self.command == "PUT" and "/manifests/" in self.path else b""
+        if manifest:
+            connection.send(manifest)
+        else:
+            self._feed(connection, length, chunked=length < 0)
         answer = connection.getresponse()
         body = answer.read()
         headers = dict(answer.getheaders())
+        if manifest and answer.status == 201:
+            headers |= self.server.taken(self.path, manifest)
         connection.close()
         if fault and fault.swallow_answer:
             self._hang_up()

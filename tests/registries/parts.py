@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 
 from hubtool.reference import ImageReference
 from hubtool.registries import Blob, Credentials
-from hubtool.registries.client import OCI_INDEX, OCI_MANIFEST, RegistryClient
+from hubtool.registries.client import RegistryClient
 from hubtool.registries.generic import GenericRegistry
+from hubtool.registries.manifests import OCI_INDEX, OCI_MANIFEST
+from hubtool.registries.wire import USUAL, Patience
 
 _numbers = itertools.count()
 
@@ -45,8 +47,24 @@ def client_for(
     reference: ImageReference,
     credentials: Credentials | None,
     pause: Callable[[float], None] | None = None,
+    patience: Patience = USUAL,
 ) -> RegistryClient:
-    return RegistryClient(reference, GenericRegistry(), credentials, pause=Pauses() if pause is None else pause)
+    chosen = Pauses() if pause is None else pause
+    return RegistryClient(reference, GenericRegistry(), credentials, pause=chosen, patience=patience)
+
+
+class Renewing(GenericRegistry):
+    """A cloud's registry: its passwords end, and its credentials are others then. Counts how often it was asked."""
+
+    def __init__(self, *passwords: str, user: str = "me") -> None:
+        self.user = user
+        self.passwords = list(passwords)
+        self.asked = 0
+
+    def credentials(self, reference: ImageReference) -> Credentials | None:
+        self.asked += 1
+        password = self.passwords[0] if len(self.passwords) == 1 else self.passwords.pop(0)
+        return Credentials(self.user, password, source="the cloud")
 
 
 def put_image(client: RegistryClient, tag: str, *, architecture: str = "amd64", labels: Mapping[str, str] = {}) -> str:

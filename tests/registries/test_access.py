@@ -8,9 +8,10 @@ import pytest
 
 from hubtool.registries import Credentials, RegistryError
 from hubtool.registries.access import read_challenges
+from hubtool.registries.client import RegistryClient
 from tests.registries import front as fronts
 from tests.registries.front import Front
-from tests.registries.parts import blob_of, client_for, fresh_reference, noise, put_image
+from tests.registries.parts import Pauses, Renewing, blob_of, client_for, fresh_reference, noise, put_image
 from tests.registries.tokens import TokenServer, token_registry
 
 PUSHER = Credentials("pusher", "push-word", source="the test")
@@ -177,3 +178,23 @@ def test_credentials_go_to_no_token_server_without_tls(front: Front, realm: str)
 )
 def test_challenges_are_read(lines: list[str], expected: dict[str, dict[str, str]]) -> None:
     assert read_challenges(httpx.Headers([("WWW-Authenticate", line) for line in lines])) == expected
+
+
+@pytest.mark.parametrize(("others", "good"), [(["second"], True), ([f"wrong-{n}" for n in range(9)], False)])
+def test_where_the_token_server_takes_a_password_no_more_others_are_looked_for_once(
+    host: str, tokens: TokenServer, others: list[str], good: bool
+) -> None:
+    cloud = Renewing(*others, user="pusher")
+    tokens.users["pusher"] = "first"
+    try:
+        with RegistryClient(fresh_reference(host), cloud, Credentials("pusher", "first"), pause=Pauses()) as client:
+            assert client.list_tags() == []
+            tokens.users["pusher"] = "second"
+            if good:
+                assert client.upload_bytes(b"for which another token is needed")
+            else:
+                with pytest.raises(RegistryError, match="did not take the credentials from the cloud"):
+                    client.upload_bytes(b"for which another token is needed")
+    finally:
+        tokens.users["pusher"] = "push-word"
+    assert cloud.asked == 1

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
 
 from hubtool.registries import Credentials, RegistryError
-from hubtool.registries.client import OCI_MANIFEST
+from hubtool.registries.manifests import OCI_MANIFEST
 from hubtool.registries.wire import ATTEMPTS, BODY_LIMIT
 from tests.registries.front import Front
 from tests.registries.parts import Pauses, blob_of, client_for, digest_of, fresh_reference, noise, put_image
@@ -53,6 +54,19 @@ def test_a_list_of_tags_that_leads_astray_is_an_error(front: Front, login: Crede
         pytest.raises(RegistryError, match=said),
     ):
         client.list_tags()
+
+
+def test_a_list_that_never_ends_fills_no_memory(front: Front, login: Credentials) -> None:
+    page = b'{"tags":["v1"]}' + b" " * (BODY_LIMIT - 100)
+    numbers = itertools.count()
+
+    def instead(method: str, path: str) -> tuple[int, dict[str, str], bytes]:
+        return 200, {"Link": f'<{path.partition("?")[0]}?page={next(numbers)}>; rel="next"'}, page
+
+    front.instead = instead
+    with client_for(fresh_reference(front.host), login) as client, pytest.raises(RegistryError, match="has no end"):
+        client.list_tags()
+    assert next(numbers) < 12
 
 
 def test_a_manifest_with_another_digest_than_its_header_is_not_believed(front: Front, login: Credentials) -> None:

@@ -5,12 +5,13 @@ import json
 import pytest
 
 from hubtool.registries import Credentials, RegistryError, find_release
-from hubtool.registries.client import OCI_INDEX, OCI_MANIFEST
-from hubtool.registries.release import config_digest, read_release
+from hubtool.registries.manifests import OCI_INDEX, OCI_MANIFEST
+from hubtool.registries.release import config_digest, read_attached, read_release
 from tests.conftest import LocalRegistry
 from tests.registries.front import Front
 from tests.registries.parts import client_for, digest_of, fresh_reference, put_image, put_index
 
+SBOM = "application/vnd.cyclonedx+json"
 LABELS = {"org.opencontainers.image.revision": "0123abc"}
 
 
@@ -111,3 +112,23 @@ def test_sizes_and_labels_of_a_wrong_kind_are_left_out(front: Front, login: Cred
         found = read_release(client, reference)
     assert found is not None
     assert (found.size, found.labels, found.platforms) == (2, {"b": "x"}, ("linux/unknown",))
+
+
+def test_what_is_attached_to_an_image_and_to_its_index_is_read_and_what_is_broken_left_out(
+    front: Front, login: Credentials
+) -> None:
+    with client_for(fresh_reference(front.host), login) as client:
+        image = put_image(client, "amd64")
+        index = put_index(client, "v1", {"linux/amd64": image})
+        release = read_release(client, client.session.reference)
+        assert release is not None
+        assert (release.image, [layer.size for layer in release.layers]) == (image, [1000])
+        assert read_attached(client, release, SBOM, 100) == []
+        for subject, content in ((image, b"of the image"), (index, b"of the index"), (image, b"x" * 101)):
+            found = client.head_manifest(subject)
+            assert found is not None
+            client.put_referrer(found, SBOM, SBOM, content)
+        assert sorted(read_attached(client, release, SBOM, 100)) == [b"of the image", b"of the index"]
+        assert read_attached(client, release, "application/other", 100) == []
+        with pytest.raises(RegistryError, match="more than 3 bytes"):
+            read_attached(client, release, SBOM, 3)

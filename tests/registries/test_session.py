@@ -1,17 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from hubtool.reference import ImageReference
 from hubtool.registries import Credentials, RegistryError
+from hubtool.registries.client import RegistryClient
 from tests.conftest import LocalRegistry
 from tests.registries import front as fronts
 from tests.registries.cloud import cloud_registry
 from tests.registries.front import Front
-from tests.registries.parts import blob_of, client_for, fresh_reference, noise
+from tests.registries.parts import Pauses, Renewing, blob_of, client_for, digest_of, fresh_reference, noise
 
 
 def test_a_wrong_password_is_said_with_where_it_came_from(front: Front) -> None:
@@ -160,3 +161,54 @@ def test_a_redirect_without_end_ends(front: Front, login: Credentials) -> None:
 def front_pair(front: Front) -> Iterator[tuple[Front, Front]]:
     with fronts.front(front.upstream) as other:
         yield front, other
+
+
+@pytest.fixture
+def passwords(front: Front, login: Credentials) -> set[str]:
+    """Those that FRONT takes of the user me."""
+    good: set[str] = set()
+
+    def allow(headers: Mapping[str, str]) -> tuple[int, dict[str, str], bytes] | None:
+        if headers.get("Authorization") in {Credentials("me", word).basic() for word in good}:
+            return None
+        return 401, {"WWW-Authenticate": 'Basic realm="cloud"'}, b""
+
+    front.allow = allow
+    front.upstream_headers = {"Authorization": login.basic()}
+    return good
+
+
+def test_a_clouds_password_that_ends_in_mid_push_is_asked_for_again(front: Front, passwords: set[str]) -> None:
+    cloud = Renewing("first", "second", "third")
+    reference = fresh_reference(front.host)
+    passwords.add("first")
+    with RegistryClient(reference, cloud, cloud.credentials(reference), pause=Pauses()) as client:
+        for password in ("second", "third"):
+            client.upload_bytes(noise(1000, len(password)))
+            passwords.clear()
+            passwords.add(password)
+        client.upload_bytes(noise(5000))
+        assert client.get_blob(digest_of(noise(5000))) == noise(5000)
+    assert cloud.asked == 3
+
+
+def test_a_password_that_was_never_good_is_not_asked_for_again(front: Front, passwords: set[str]) -> None:
+    cloud = Renewing("wrong")
+    reference = fresh_reference(front.host)
+    with (
+        RegistryClient(reference, cloud, cloud.credentials(reference), pause=Pauses()) as client,
+        pytest.raises(RegistryError, match="did not take the credentials from the cloud"),
+    ):
+        client.list_tags()
+    assert cloud.asked == 1
+
+
+def test_a_password_that_ends_and_has_no_other_is_said(front: Front, passwords: set[str]) -> None:
+    cloud = Renewing("only")
+    reference = fresh_reference(front.host)
+    passwords.add("only")
+    with RegistryClient(reference, cloud, cloud.credentials(reference), pause=Pauses()) as client:
+        client.list_tags()
+        passwords.clear()
+        with pytest.raises(RegistryError, match="did not take the credentials from the cloud"):
+            client.list_tags()

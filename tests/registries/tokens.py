@@ -78,7 +78,8 @@ class Asked:
 
 class TokenServer(ThreadingHTTPServer):
     """Gives tokens to USERS (name to password) and to the bearer of REFRESH; nobody else may push, all may pull
-    where PUBLIC. LIFE is the seconds that a token is good for, as told and as signed."""
+    where PUBLIC; to the CLOSED repositories nobody has any right. LIFE is the seconds that a token is good for, as
+    told and as signed."""
 
     daemon_threads = True
 
@@ -88,6 +89,7 @@ class TokenServer(ThreadingHTTPServer):
         self.users = {"pusher": "push-word", "puller": "pull-word"}
         self.refresh = "an-identity-token"
         self.public = False
+        self.closed: set[str] = set()
         self.life = 300
         self.told_life: int | None = None
         self.status: int | None = None
@@ -99,9 +101,12 @@ class TokenServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}/token"
 
     def token(self, user: str | None, scope: str) -> dict[str, Any]:
-        kind, name, actions = scope.split(":", 2)
-        wanted = set(actions.split(","))
-        allowed = wanted if user in ("pusher", "bearer") else wanted & {"pull"} if user or self.public else set()
+        access = []
+        for kind, name, actions in (one.split(":", 2) for one in scope.split()):
+            wanted = set(actions.split(","))
+            allowed = wanted if user in ("pusher", "bearer") else wanted & {"pull"} if user or self.public else set()
+            allowed -= {"pull", "push"} if name in self.closed else set()
+            access.append({"type": kind, "name": name, "actions": sorted(allowed)})
         now = int(time.time())
         claims = {
             "iss": ISSUER,
@@ -111,7 +116,7 @@ class TokenServer(ThreadingHTTPServer):
             "nbf": now - 60,
             "exp": now + self.life,
             "jti": str(time.time_ns()),
-            "access": [{"type": kind, "name": name, "actions": sorted(allowed)}],
+            "access": access,
         }
         der = self.authority.certificate.public_bytes(serialization.Encoding.DER)
         header = {"x5c": [base64.b64encode(der).decode()]}
@@ -126,11 +131,15 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None: ...
 
     def do_GET(self) -> None:
-        query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
-        written = self.headers.get("Authorization", "")
+        written = parse_qs(urlsplit(self.path).query)
+        if any(" " in scope for scope in written["scope"]):
+            self._answer(400, {"details": "each scope is a parameter of its own here"})
+            return
+        query = {key: " ".join(values) for key, values in written.items()}
+        basic = self.headers.get("Authorization", "")
         user: str | None = None
-        if written:
-            user, _, password = base64.b64decode(written.removeprefix("Basic ")).decode().partition(":")
+        if basic:
+            user, _, password = base64.b64decode(basic.removeprefix("Basic ")).decode().partition(":")
             if self.server.users.get(user) != password:
                 self._answer(401, {"details": "wrong"})
                 return

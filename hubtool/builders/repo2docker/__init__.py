@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from importlib.metadata import version
 
 from hubtool import __version__
-from hubtool.builders import BuildJob
-from hubtool.builders.repo2docker.dockerfile import base_image
+from hubtool.builders import CREATED, REVISION, BuildJob, Ingredients
+from hubtool.builders.repo2docker.dockerfile import base_image, base_images
 from hubtool.builders.repo2docker.reading import platform_of, prepare
 from hubtool.builders.repo2docker.uv_buildpack import LOCK_IS_OLD
 from hubtool.engines import Engine, EngineBuild
@@ -27,24 +28,22 @@ class Repo2DockerBuilder:
         with prepare(job) as prepared:
             return prepared.dockerfile
 
-    def fingerprint(self, job: BuildJob, engine: Engine) -> str:
-        """Hash (64 hexadecimal digits) of all that decides the image: its files, Dockerfile, build arguments,
-        labels, platform, the base image that the engine holds, and hubtool's version."""
-        with prepare(job, base_user=_base_user(job, engine)) as prepared:
+    def ingredients(self, job: BuildJob) -> Ingredients:
+        """Files, Dockerfile, build arguments, labels, platform and versions, hashed; and the base images."""
+        with prepare(job) as prepared:
             digest = hashlib.sha256()
-            base = base_image(prepared.dockerfile)
-            held = engine.inspect(base) if base else None
+            labels = {**prepared.labels, **job.labels}
             for text in (
                 __version__,
+                version("jupyter-repo2docker"),
                 prepared.dockerfile,
                 repr(sorted(prepared.args.items())),
-                repr(sorted({**prepared.labels, **job.labels}.items())),
+                repr(sorted((key, value) for key, value in labels.items() if key not in (REVISION, CREATED))),
                 platform_of(job),
-                held.id if held else "",
             ):
                 digest.update(f"{len(text.encode())}:{text}".encode())
             prepared.context.hash_into(digest)
-            return digest.hexdigest()
+            return Ingredients(digest.hexdigest(), base_images(prepared.dockerfile))
 
     def build(self, job: BuildJob, engine: Engine) -> Iterator[str]:
         """Build, yielding output lines as they come; raises HubtoolError when it fails."""

@@ -19,6 +19,7 @@ from typing import IO
 
 from docker.utils.build import exclude_paths
 
+from hubtool.builders.repo2docker.needless import needless_names
 from hubtool.builders.repo2docker.secrets import why_left_out
 
 IGNORE_FILES = (".dockerignore", ".containerignore")
@@ -45,11 +46,11 @@ class Context:
         self.entries.append(Entry(name, source, mode))
 
     def add_repository(self, root: Path, below: str, ignored: Sequence[str]) -> None:
-        """Add the files below ROOT that neither the patterns IGNORED nor ``secrets`` leave out."""
-        folders: set[str] = set()
+        """Add the files below ROOT that neither the patterns IGNORED nor ``secrets`` nor ``needless`` leave out."""
+        folders = set(needless_names(root))
         for name in sorted(exclude_paths(str(root), list(ignored)) or ()):
             path = root / name
-            if any(name.startswith(f"{folder}/") for folder in folders):
+            if name in folders or any(name.startswith(f"{folder}/") for folder in folders):
                 continue
             why = why_left_out(name, path)
             if why is None:

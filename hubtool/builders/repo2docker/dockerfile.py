@@ -64,6 +64,13 @@ def base_image(text: str) -> str | None:
     return None if base.lower() == SCRATCH or "$" in base else base
 
 
+def base_images(text: str) -> tuple[str, ...]:
+    """All images that the stages stand on, but for scratch and those that depend on a build argument."""
+    found = stages(text)
+    own = {stage.name.lower() for stage in found if stage.name} | {SCRATCH}
+    return tuple(sorted({stage.base for stage in found if stage.base.lower() not in own and "$" not in stage.base}))
+
+
 def extend(text: str, start: Callable[[Stage], str], end: Callable[[Stage], str]) -> str:
     """TEXT with START's lines after each FROM, and END's at the end. Both are given the stage (for START as
     it is at its beginning: ``user`` is its base's, where that is a stage of this file)."""

@@ -10,7 +10,7 @@ import pytest
 import trustme
 import uv
 
-from hubtool.builders import BuildJob
+from hubtool.builders import CREATED, REVISION, BuildJob
 from hubtool.builders.repo2docker import Repo2DockerBuilder
 from hubtool.config import Image, Site
 from hubtool.engines import Engine, EngineBuild
@@ -361,20 +361,29 @@ def test_at_run_time_the_settings_stay(
     assert bundle.read_text().strip() in trusted
 
 
-def test_a_fingerprint_is_of_everything_that_decides(docker: Engine, base_image: str, tmp_path: Path) -> None:
+def test_a_fingerprint_is_of_everything_that_decides(tmp_path: Path) -> None:
     builder = Repo2DockerBuilder()
-    write_files(tmp_path, {"Dockerfile": f"FROM {base_image}\n", "x": "1"})
-    job = make_job(tmp_path, base=base_image)
+    write_files(tmp_path, {"Dockerfile": "FROM example.org/base:1\n", "x": "1"})
+    job = make_job(tmp_path, base="example.org/base:1")
+    digests = {"example.org/base:1": "sha256:1"}
 
     def differs(**changes: object) -> bool:
-        return builder.fingerprint(BuildJob(**{**job.__dict__, **changes}), docker) != first
+        changed = BuildJob(**{**job.__dict__, **changes})
+        return builder.ingredients(changed).fingerprint(digests.__getitem__) != first
 
-    first = builder.fingerprint(job, docker)
+    first = builder.ingredients(job).fingerprint(digests.__getitem__)
     assert not differs()
+    assert not differs(reference=job.reference.with_tag("another"))
+    assert not differs(labels={REVISION: "1", CREATED: "2"})
     assert differs(labels={"a": "b"})
-    assert differs(settings=Image(base=base_image, args={"A": "1"}))
-    assert differs(settings=Image(base=base_image, platform="linux/arm64"))
+    assert differs(settings=Image(base="example.org/base:1", args={"A": "1"}))
+    assert differs(settings=Image(base="example.org/base:1", platform="linux/arm64"))
     assert differs(site=Site(pip_index="https://mirror.example/simple"))
+    digests["example.org/base:1"] = "sha256:2"
+    assert differs()
+    digests["example.org/base:1"] = "sha256:1"
+    write_files(tmp_path, {"README.md": "x", ".github/workflows/a.yaml": "x", "image-tests/test_a.py": "x"})
+    assert not differs()
     write_files(tmp_path, {"gha-creds-1.json": json.dumps({})})
     assert not differs()
     write_files(tmp_path, {"x": "2"})

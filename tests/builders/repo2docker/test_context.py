@@ -86,3 +86,18 @@ def test_a_link_travels_as_a_link(tmp_path: Path) -> None:
 def test_ignore_files_read_as_repo2docker_reads_them(tmp_path: Path) -> None:
     write_files(tmp_path, {".dockerignore": "# note\n\n  a b  \n!c\n"})
     assert read_ignore_files([tmp_path / ".dockerignore", tmp_path / "missing"]) == ["a b", "!c"]
+
+
+def test_what_says_nothing_to_an_image_stays_out_of_it(tmp_path: Path) -> None:
+    needless = {"README.md": "", "LICENSE": "", ".github/x.yaml": "", "image-tests/test_a.py": "", "hubtool.yaml": ""}
+    write_files(tmp_path, {**needless, "notebooks/README.md": "", "start": ""})
+    context = Context()
+    context.add_repository(tmp_path, "", [])
+    assert {name for name in names(context) if "." in name or name == "start"} == {"notebooks/README.md", "start"}
+
+
+def test_what_the_build_names_goes_into_the_image(tmp_path: Path) -> None:
+    write_files(tmp_path, {"README.md": "", "LICENSE": "", "pyproject.toml": 'readme = "README.md"\n'})
+    context = Context()
+    context.add_repository(tmp_path, "", [])
+    assert names(context) == {"README.md", "pyproject.toml"}
