@@ -38,11 +38,6 @@ def result_json(data: Any) -> None:
     print(json.dumps(data, indent=2, default=str), flush=True)
 
 
-def printable(text: str) -> str:
-    """TEXT without what would steer a terminal or can't be encoded: names of files may hold anything."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> str:
     """A plain aligned table, readable on a terminal and in a log."""
     cells = [list(header), *[list(row) for row in rows]]

@@ -14,6 +14,7 @@ from hubtool.errors import HubtoolError
 from hubtool.forges import Branch, Forge, OpenRequest, PullRequest, SourceCommit
 from hubtool.pins.choose import Choice, choose
 from hubtool.pins.proposals.deployed import Deployed
+from hubtool.pins.proposals.packages import NOTHING_KNOWN
 from hubtool.pins.proposals.releases import Releases
 from hubtool.pins.proposals.request import Facts, Group, Origin, body, branch_name, commit_message, title
 from hubtool.pins.scan import Change, Scan
@@ -120,13 +121,13 @@ class Job:
             return Bump(group, wanted, choice)
         if choice.moving:
             refuse_held(self.deployment.hold, wanted)
-        release, was = self.releases.find(wanted, choice.old_tags)
+        release, old = self.releases.find(wanted, choice.old_tags)
         new = wanted.with_tag(image.tag, release.reference.digest)
         choice = self._choose(found, image.with_tag(image.tag, new.digest), rules)
         changes = self.deployed.move(found, choice, new, pin_digest=with_digest)
         if not changes:
             return Bump(group, new, choice)
-        return self._tell(group, new, choice, changes, found, release, was, rules)
+        return self._tell(group, new, choice, changes, found, release, old, rules)
 
     def _choose(self, found: Scan, image: ImageReference, rules: Rules) -> Choice:
         pin_digest = rules.pin_digest or self.deployment.pin_digest
@@ -148,11 +149,11 @@ class Job:
         changes: Sequence[Change],
         found: Scan,
         release: Release,
-        was: Origin,
+        old: Release | None,
         rules: Rules,
     ) -> Bump:
         unread = tuple(found.unread(new.repository))
-        now = self._origin(release)
+        now, was = self._origin(release), Origin.of(old.labels) if old else Origin()
         files = [change.file for change in changes]
         touched = self.deployed.hubs(group.hubs).touched(files)
         onto = "" if self.branch.name == self.default_branch else self.branch.name
@@ -160,6 +161,7 @@ class Job:
             group, self.forge.repository, new, choice, changes, unread, release.platforms, was, now,
             commits=self._between(was, now), touched=touched, base=onto, reason=rules.reason,
             tests=rules.tests.get(new.digest or "", ""),
+            comparison=self.releases.compare(old, release) if old else NOTHING_KNOWN,
         )  # fmt: skip
         branch = branch_name(group, new, self.branch.name, self.default_branch, rules.verb)
         return Bump(

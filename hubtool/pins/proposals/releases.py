@@ -6,12 +6,16 @@ from collections.abc import Sequence
 
 from hubtool.config import Deployment
 from hubtool.errors import HubtoolError
-from hubtool.pins.proposals.request import Origin
+from hubtool.image.changes import compare, pull_of
+from hubtool.image.inventory import MEDIA_TYPE, Inventory, read_sbom
+from hubtool.pins.proposals.packages import Comparison
 from hubtool.reference import ImageReference
-from hubtool.registries import Release, find_release
+from hubtool.registries import Release, find_release, open_client
+from hubtool.registries.release import read_attached
 
 # What hubs run on where neither hubtool.yaml nor the image that is live says.
 PLATFORM = "linux/amd64"
+MAX_SBOM = 64_000_000  # bytes
 
 
 class Releases:
@@ -20,9 +24,10 @@ class Releases:
     def __init__(self, deployment: Deployment) -> None:
         self.platform = deployment.platform
         self._known: dict[ImageReference, Release | None] = {}
+        self._inventories: dict[ImageReference, Inventory | None] = {}
 
-    def find(self, wanted: ImageReference, old_tags: Sequence[str]) -> tuple[Release, Origin]:
-        """The release of WANTED (with a tag), and where the image at its one old tag came from.
+    def find(self, wanted: ImageReference, old_tags: Sequence[str]) -> tuple[Release, Release | None]:
+        """The release of WANTED (with a tag), and that of its one old tag, where the registry still tells.
 
         Raises HubtoolError where it is not there, or not for the platform that the hubs run on.
         """
@@ -34,7 +39,18 @@ class Releases:
             )
         old = release if list(old_tags) == [wanted.tag] else self._old(wanted, old_tags)
         self._check_platform(wanted, release, old)
-        return release, Origin.of(old.labels) if old else Origin()
+        return release, old
+
+    def compare(self, old: Release, new: Release) -> Comparison:
+        """What NEW brings beside OLD, as far as what is attached to both tells."""
+        pull = pull_of(_travelling(old), _travelling(new)) if old.layers and new.layers else None
+        before, after = self._inventory(old), self._inventory(new)
+        return Comparison(compare(before, after) if before and after else None, pull)
+
+    def _inventory(self, release: Release) -> Inventory | None:
+        if release.reference not in self._inventories:
+            self._inventories[release.reference] = _read_inventory(release)
+        return self._inventories[release.reference]
 
     def is_there(self, wanted: ImageReference) -> bool:
         return self._look_up(wanted) is not None
@@ -63,6 +79,20 @@ class Releases:
                 hint="build it for that platform, or say what the nodes have in hubtool.yaml: "
                 "deployment: {platform: linux/arm64}",
             )
+
+
+def _travelling(release: Release) -> dict[str, int]:
+    return {layer.digest: layer.size for layer in release.layers}
+
+
+def _read_inventory(release: Release) -> Inventory | None:
+    """None where nothing readable is attached: a bump is not worth failing for that."""
+    try:
+        with open_client(release.reference) as client:
+            found = read_attached(client, release, MEDIA_TYPE, MAX_SBOM)
+        return read_sbom(found[0]) if found else None
+    except HubtoolError:
+        return None
 
 
 def _runs_on(has: str, needed: str) -> bool:

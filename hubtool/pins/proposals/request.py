@@ -12,6 +12,7 @@ from hubtool.forges import SourceCommit
 from hubtool.forges.markdown import bounded, code, link, table
 from hubtool.pins import Pin, Skipped
 from hubtool.pins.choose import Choice
+from hubtool.pins.proposals.packages import NOTHING_KNOWN, Comparison, packages_section
 from hubtool.pins.scan import Change
 from hubtool.reference import ImageReference
 
@@ -78,6 +79,7 @@ class Facts:
     tests: str = ""
     reason: str = ""
     base: str = ""
+    comparison: Comparison = NOTHING_KNOWN
 
 
 def branch_name(group: Group, image: ImageReference, base: str, default_base: str, verb: str = "bump") -> str:
@@ -139,6 +141,7 @@ def body(facts: Facts) -> str:
         _summary(facts),
         table(("file", "pin", "old", "new"), _rows(facts), MAX_ROWS),
         "\n".join(f"- {line}" for line in _provenance(facts)),
+        packages_section(facts.comparison),
         _commits(facts),
         _left(facts),
         f"To go back after the merge:\n\n```sh\n{rollback(facts)}\n```",
