@@ -11,15 +11,13 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hubtool.errors import HubtoolError, Where
+from hubtool.plain_yaml import Location, dotted, read_yaml
 from hubtool.reference import ImageReference, is_tag
 
 FILE_NAME = "hubtool.yaml"
-MAX_BYTES = 1_000_000
-MAX_NODES = 100_000
 SCHEMA_ID = "https://raw.githubusercontent.com/hubtool/hubtool/main/docs/hubtool.schema.json"
 
 BuilderName = Literal["repo2docker"]
@@ -277,7 +275,7 @@ def load(root: Path, environ: Mapping[str, str] | None = None) -> Config:
 
 def parse(data: bytes, file: Path, environ: Mapping[str, str] | None = None) -> Config:
     """Read the bytes of a hubtool.yaml; FILE names it in errors."""
-    document, lines = _read_yaml(data, file)
+    document, lines = read_yaml(data, file)
     if not isinstance(document, dict):
         raise HubtoolError("expected keys and values at the top, like 'registry: …'", where=Where(file, 1))
     _override(document, environ or {})
@@ -312,75 +310,6 @@ def _override(document: dict[str, Any], environ: Mapping[str, str]) -> None:
         }
 
 
-Location = tuple[str | int, ...]
-
-
-def _read_yaml(data: bytes, file: Path) -> tuple[Any, dict[Location, int]]:
-    """The document, and the line (from 1) on which each key or item stands."""
-    if len(data) > MAX_BYTES:
-        raise HubtoolError(f"larger than {MAX_BYTES} bytes: not a {FILE_NAME}", where=Where(file))
-    loader = yaml.CSafeLoader
-    try:
-        text = data.decode("utf-8-sig")
-        node = yaml.compose(text, Loader=loader)
-    except UnicodeDecodeError as error:
-        raise HubtoolError(f"not UTF-8 text (byte {error.start})", where=Where(file)) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or str(error)
-        raise HubtoolError(f"not YAML: {problem}", where=Where(file, mark.line + 1 if mark else None)) from error
-    except RecursionError as error:
-        raise HubtoolError("nested too deep", where=Where(file)) from error
-    lines: dict[Location, int] = {}
-    value = _Reader(file, lines).value(node, ()) if node is not None else None
-    return value, lines
-
-
-class _Reader:
-    """Turns nodes into plain values; counts them, so that an alias bomb ends early."""
-
-    def __init__(self, file: Path, lines: dict[Location, int]) -> None:
-        self.file = file
-        self.lines = lines
-        self.seen = 0
-
-    def value(self, node: yaml.Node, at: Location) -> Any:
-        self.seen += 1
-        line = node.start_mark.line + 1
-        if self.seen > MAX_NODES or len(at) > 50:
-            raise HubtoolError("expands without end (aliases) or is nested too deep", where=Where(self.file, line))
-        self.lines.setdefault(at, line)
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, at)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, (*at, index)) for index, item in enumerate(node.value)]
-        return _scalar(node)
-
-    def _mapping(self, node: yaml.MappingNode, at: Location) -> dict[str, Any]:
-        mapping: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
-            line = key_node.start_mark.line + 1
-            if key in mapping:
-                raise HubtoolError("stands here twice", where=Where(self.file, line, _dotted((*at, key))))
-            self.lines[(*at, key)] = line
-            mapping[key] = self.value(value_node, (*at, key))
-        return mapping
-
-
-def _scalar(node: yaml.Node) -> str | None:
-    """Every scalar is text as written, but for null: the model reads numbers and booleans where it wants them,
-    so that a hub called 101 or a version 3.10 stays what it is."""
-    return None if node.tag == "tag:yaml.org,2002:null" else str(node.value)
-
-
-def _dotted(location: Location) -> str:
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
-
-
 def _explain(error: ValidationError, file: Path, lines: dict[Location, int], document: dict[str, Any]) -> HubtoolError:
     """The first thing wrong, in our words; the others by their keys."""
     details = error.errors(include_url=False)
@@ -398,11 +327,11 @@ def _explain(error: ValidationError, file: Path, lines: dict[Location, int], doc
     elif first["type"] != "value_error":
         message = f"{message}, got {_shown(first.get('input'))}"
         hint = _at(location)[1]
-    others = sorted({_dotted(tuple(detail["loc"])) for detail in details} - {_dotted(tuple(first["loc"]))})
+    others = sorted({dotted(tuple(detail["loc"])) for detail in details} - {dotted(tuple(first["loc"]))})
     if others:
         hint = "\n  ".join(filter(None, [hint, "also wrong: " + ", ".join(others[:8])]))
     line = next((lines[location[:n]] for n in range(len(location), -1, -1) if location[:n] in lines), None)
-    return HubtoolError(message, where=Where(file, line, _dotted(location) or None), hint=hint)
+    return HubtoolError(message, where=Where(file, line, dotted(location) or None), hint=hint)
 
 
 def _shown(value: object) -> str:
