@@ -36,7 +36,7 @@ def test_the_demo_shows_the_diff_and_the_digest_and_then_finds_nothing_to_do(
     again = demo(tmp_path, docker_host)
     assert again.returncode == 0, again.stderr
     assert f"{image[1]}@{image[2]}" in again.stdout
-    assert "is built already: nothing to do" in again.stderr
+    assert "has this image, tested: nothing to build" in again.stderr
     assert [path.name for path in (tmp_path / "deployment.git" / "requests").glob("*.md")] == ["1.md"]
 
 

@@ -244,7 +244,10 @@ def test_a_changed_group_stays_in_its_layer(image: list[Group], most: int, data:
     group = data.draw(st.sampled_from(image))
     size = int(group.size * data.draw(st.floats(0.9, 1.1)))
     after = [replace(each, size=size) if each is group else each for each in image]
-    assert lay_out(after, layout, most=most) == layout
+    again = lay_out(after, layout, most=most)
+    # One that comes to count as large, or no longer does, may make a fresh layout pay.
+    grown = (group.size < MB) != (size < MB)
+    assert again == layout or (grown and again == lay_out(after, most=most))
 
 
 @given(images.filter(bool), mosts, st.data())
