@@ -52,6 +52,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """1 tag, 2 tags."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def bytes_text(size: int) -> str:
     """A number of bytes for people: 1.5 GB, 38 MB, 11 kB."""
     value, unit = float(size), "B"

@@ -111,8 +111,7 @@ def _done(one: Bump) -> str:
     files = ", ".join(names[:MAX_FILES]) + (f" and {len(names) - MAX_FILES} more" if len(names) > MAX_FILES else "")
     if one.request.state == "unchanged":
         return f"{one.group.name}: nothing to do, {one.request.url} moves it to {target}"
-    tags = f"{number} tag" + ("" if number == 1 else "s")
-    moved = f"{tags} to {target} in {files}"
+    moved = f"{console.counted(number, 'tag')} to {target} in {files}"
     return f"{one.group.name}: {one.request.state} {one.request.url}\n  {moved}\n{one.diff().rstrip()}"
 
 

@@ -13,7 +13,7 @@ from hubtool.engines import Engine
 from hubtool.errors import HubtoolError
 from hubtool.image.archive import Archive
 from hubtool.image.files import ImageFiles
-from hubtool.image.inventory import MEDIA_TYPE, Inventory, read_sbom, take_inventory
+from hubtool.image.inventory import MAX_SBOM, MEDIA_TYPE, Inventory, read_fullest, take_inventory
 from hubtool.image.owners import find_owners
 from hubtool.image.spool import spool_folder
 from hubtool.plan.records import read_record
@@ -23,8 +23,6 @@ from hubtool.registries.client import RegistryClient
 from hubtool.registries.manifests import index_of, written
 from hubtool.registries.model import Descriptor, is_digest
 from hubtool.registries.release import config_digest, read_attached, read_release
-
-MAX_SBOM = 64_000_000  # bytes; that of an image of 3000 packages has 2 MB
 
 
 @dataclass(frozen=True)
@@ -82,14 +80,10 @@ def read_contents(reference: ImageReference) -> Contents | None:
 
 
 def _attached_inventory(client: RegistryClient, release: Release) -> Inventory | None:
-    """Of several the one that says most."""
-    found: list[Inventory] = []
-    for data in read_attached(client, release, MEDIA_TYPE, MAX_SBOM):
-        try:
-            found.append(read_sbom(data))
-        except HubtoolError as error:
-            warn(f"something attached to {release.reference} is left out: {error.message}")
-    return max(found, key=lambda one: (sum(one.sizes.values()), len(one.packages)), default=None)
+    return read_fullest(
+        read_attached(client, release, MEDIA_TYPE, MAX_SBOM),
+        lambda why: warn(f"something attached to {release.reference} is left out: {why}"),
+    )
 
 
 def pull_contents(reference: ImageReference) -> Contents | None:

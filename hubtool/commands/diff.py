@@ -8,7 +8,7 @@ from typing import Any
 
 from hubtool import console
 from hubtool.commands.contents import Contents, find_reference, read_contents
-from hubtool.console import bytes_text, printable
+from hubtool.console import bytes_text, counted, printable
 from hubtool.errors import HubtoolError
 from hubtool.image.changes import KINDS, Change, Difference, Kind, Pull, compare, pull_of
 
@@ -83,13 +83,9 @@ def _sizes(difference: Difference, pull: Pull) -> str:
 
 def _travels(pull: Pull) -> str:
     return (
-        f"a node that has the old one pulls {bytes_text(pull.bytes)} ({_layers(pull.layers)}) "
-        f"and has {bytes_text(pull.shared_bytes)} ({_layers(pull.shared_layers)}) already"
+        f"a node that has the old one pulls {bytes_text(pull.bytes)} ({counted(pull.layers, 'layer')}) "
+        f"and has {bytes_text(pull.shared_bytes)} ({counted(pull.shared_layers, 'layer')}) already"
     )
-
-
-def _layers(count: int) -> str:
-    return f"{count} layer" + ("" if count == 1 else "s")
 
 
 def _data(old: Contents, new: Contents, difference: Difference | None, pull: Pull) -> dict[str, Any]:

@@ -72,8 +72,8 @@ def _report(new: ImageReference, changes: Sequence[Change], *, pin_digest: bool,
     if not changes:
         console.say(f"nothing to do, it is at {new}")
         return
-    tags = _count(sum(len(change.pins) for change in changes), "tag")
-    done = f"{'would move' if dry_run else 'moved'} {tags} in {_count(len(changes), 'file')} to {new}"
+    tags = console.counted(sum(len(change.pins) for change in changes), "tag")
+    done = f"{'would move' if dry_run else 'moved'} {tags} in {console.counted(len(changes), 'file')} to {new}"
     console.say(done)
     console.github_output({"files": "\n".join(change.file for change in changes)})
     console.github_summary(f"### hubtool pins set\n\n{done}")
@@ -126,10 +126,6 @@ def _line_of(change: Change) -> int:
     changed = [number for number, (before, after) in pairs if before != after]
     pinned = {pin.line for pin in change.pins}
     return next((number for number in changed if number not in pinned), changed[0])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 # ---- arguments

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from packageurl import PackageURL
 
 MEDIA_TYPE = "application/vnd.cyclonedx+json"
+MAX_SBOM = 64_000_000  # bytes; that of an image of 3000 packages has 2 MB
 PURL_TYPES = {"dpkg": "deb", "conda": "conda", "pypi": "pypi", "r": "cran", "npm": "npm", "jupyter": "npm"}
 
 _HEAD = {
@@ -156,6 +157,17 @@ def read_sbom(data: bytes) -> Inventory:
         rest={name.removeprefix("rest:"): _size(told[name]) for name in sorted(told) if name.startswith("rest:")},
         distribution=told.get("distribution", ""),
     )
+
+
+def read_fullest(sboms: Iterable[bytes], tell: Callable[[str], None]) -> Inventory | None:
+    """Of several SBOMs the one that says most; TELL hears why one can't be read. None where none can."""
+    found: list[Inventory] = []
+    for data in sboms:
+        try:
+            found.append(read_sbom(data))
+        except HubtoolError as error:
+            tell(error.message)
+    return max(found, key=lambda one: (sum(one.sizes.values()), len(one.packages)), default=None)
 
 
 def _read(document: Mapping[str, Any], needed: Mapping[str, Any]) -> Iterator[tuple[Package, int]]:

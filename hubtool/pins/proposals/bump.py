@@ -8,7 +8,7 @@ from hubtool.config import Deployment
 from hubtool.forges import open_forge
 from hubtool.pins.choose import NoPin
 from hubtool.pins.proposals.job import Bump, Job, Rules, open_branch
-from hubtool.pins.proposals.propose import close_stale, propose
+from hubtool.pins.proposals.propose import finish
 from hubtool.pins.proposals.request import Group
 from hubtool.reference import ImageReference
 
@@ -33,7 +33,7 @@ def bump_hubs(
         job = Job(forge, opened, deployment)
         # All is planned before anything is pushed, so that an error in the last hub leaves no half of the work.
         plans = plan_groups(job, groups, images, rules or Rules())
-        return plans if dry_run else [_finish(job, plan) for plan in plans]
+        return plans if dry_run else [finish(job, plan) for plan in plans]
 
 
 def plan_groups(job: Job, groups: Sequence[Group], images: Sequence[ImageReference], rules: Rules) -> list[Bump]:
@@ -60,10 +60,3 @@ def _plan_group(job: Job, group: Group, images: Sequence[ImageReference], rules:
     if missing is not None and not plans:
         raise missing
     return plans
-
-
-def _finish(job: Job, plan: Bump) -> Bump:
-    if plan.changes:
-        return propose(job, plan)
-    close_stale(job, plan)
-    return plan

@@ -114,23 +114,22 @@ class Job:
         Raises HubtoolError for pins that can't be chosen or moved, a tag on hold, and one that the registry does
         not hold for the hubs' platform.
         """
-        choice = self._choose(found, image, rules)
-        wanted = ImageReference.parse(choice.image).with_tag(image.tag)
         with_digest = rules.pin_digest or self.deployment.pin_digest
+        choice = self._choose(found, image, rules, with_digest)
+        wanted = ImageReference.parse(choice.image).with_tag(image.tag)
         if not choice.moving and not with_digest and not any(pin.digest for pin in choice.there):
             return Bump(group, wanted, choice)
         if choice.moving:
             refuse_held(self.deployment.hold, wanted)
         release, old = self.releases.find(wanted, choice.old_tags)
         new = wanted.with_tag(image.tag, release.reference.digest)
-        choice = self._choose(found, image.with_tag(image.tag, new.digest), rules)
+        choice = self._choose(found, image.with_tag(image.tag, new.digest), rules, with_digest)
         changes = self.deployed.move(found, choice, new, pin_digest=with_digest)
         if not changes:
             return Bump(group, new, choice)
         return self._tell(group, new, choice, changes, found, release, old, rules)
 
-    def _choose(self, found: Scan, image: ImageReference, rules: Rules) -> Choice:
-        pin_digest = rules.pin_digest or self.deployment.pin_digest
+    def _choose(self, found: Scan, image: ImageReference, rules: Rules, pin_digest: bool) -> Choice:
         return choose(
             found.pins,
             image,

@@ -16,7 +16,7 @@ from hubtool.pins import Pin
 from hubtool.pins.choose import Choice, of_image
 from hubtool.pins.proposals.history import live_tags
 from hubtool.pins.proposals.job import Bump, Held, Job, Rules, open_branch
-from hubtool.pins.proposals.propose import close_stale, propose
+from hubtool.pins.proposals.propose import finish
 from hubtool.pins.proposals.request import Group
 from hubtool.reference import ImageReference
 
@@ -58,7 +58,7 @@ def promote_hubs(
         if end != start:
             target = Job(forge, stack.enter_context(open_branch(forge, end)), deployment)
         plans = [plan for hub in hubs for plan in _plan_hub(source, target, hub, image, from_tag, clock)]
-        return plans if dry_run else [_finish(target, plan) for plan in plans]
+        return plans if dry_run else [finish(target, plan) for plan in plans]
 
 
 def target_of(deployment: Deployment, start: str) -> str:
@@ -128,11 +128,3 @@ def still_waits(branch: Branch, pin: Pin, soak: str, clock: float) -> str:
         return ""
     hours = f"{left / 3600:.1f} h" if left >= 3600 else f"{left / 60:.0f} min"
     return f"{pin.tag} of {pin.image} has to be live on {branch.name} for {soak}: {hours} to go"
-
-
-def _finish(job: Job, plan: Bump) -> Bump:
-    if plan.changes:
-        return propose(job, plan)
-    if not plan.waiting:
-        close_stale(job, plan)
-    return plan

@@ -29,6 +29,15 @@ def propose(job: Job, plan: Bump) -> Bump:
     return replace(plan, commit=commit, request=request)
 
 
+def finish(job: Job, plan: Bump) -> Bump:
+    """Propose PLAN; where its hubs are at the tag already, close the request that has become needless."""
+    if plan.changes:
+        return propose(job, plan)
+    if not plan.waiting:
+        close_stale(job, plan)
+    return plan
+
+
 def close_stale(job: Job, plan: Bump, verb: str = "bump") -> None:
     """Close the open request of a PLAN that found its hubs at the tag already: there is nothing to merge in it."""
     branch = branch_name(plan.group, plan.new, job.branch.name, job.default_branch, verb)

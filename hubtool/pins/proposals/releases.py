@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hubtool.config import Deployment
 from hubtool.errors import HubtoolError
 from hubtool.image.changes import compare, pull_of
-from hubtool.image.inventory import MEDIA_TYPE, Inventory, read_sbom
+from hubtool.image.inventory import MAX_SBOM, MEDIA_TYPE, Inventory, read_fullest
 from hubtool.pins.proposals.packages import Comparison
 from hubtool.reference import ImageReference
 from hubtool.registries import Release, find_release, open_client
@@ -15,7 +15,6 @@ from hubtool.registries.release import read_attached
 
 # What hubs run on where neither hubtool.yaml nor the image that is live says.
 PLATFORM = "linux/amd64"
-MAX_SBOM = 64_000_000  # bytes
 
 
 class Releases:
@@ -90,7 +89,7 @@ def _read_inventory(release: Release) -> Inventory | None:
     try:
         with open_client(release.reference) as client:
             found = read_attached(client, release, MEDIA_TYPE, MAX_SBOM)
-        return read_sbom(found[0]) if found else None
+        return read_fullest(found, lambda why: None)
     except HubtoolError:
         return None
 

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hubtool.console import counted
 from hubtool.forges import SourceCommit
 from hubtool.forges.markdown import bounded, code, link, table
 from hubtool.pins import Pin, Skipped
@@ -178,9 +179,9 @@ def _summary(facts: Facts) -> str:
     noun = "hub" if len(facts.group.hubs) == 1 else "hubs"
     raised = [change for change in facts.changes if change.note]
     lines = [
-        f"Moves {noun} {hubs} to {code(f'{facts.new.name}:{facts.new.tag}')}. {_count(len(pins), 'tag')} in "
-        f"{_count(len(facts.changes), 'file')}"
-        + (f", and the version of {_count(len(raised), 'chart')}" if raised else "")
+        f"Moves {noun} {hubs} to {code(f'{facts.new.name}:{facts.new.tag}')}. {counted(len(pins), 'tag')} in "
+        f"{counted(len(facts.changes), 'file')}"
+        + (f", and the version of {counted(len(raised), 'chart')}" if raised else "")
         + "; nothing else changes."
     ]
     others = [hub for hub in facts.touched if hub not in facts.group.hubs]
@@ -264,7 +265,3 @@ def _why_left(pin: Pin) -> str:
 def _old(choice: Choice) -> str:
     tags = choice.old_tags
     return (tags[0] or "(none)") if len(tags) == 1 else f"{len(tags)} tags"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
