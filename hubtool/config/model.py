@@ -1,0 +1,157 @@
+"""hubtool.yaml as a frozen, typed model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from hubtool.config.deployment import Deployment
+from hubtool.config.kinds import Model, Name, Variable, check_name
+from hubtool.errors import HubtoolError
+from hubtool.reference import ImageReference
+
+BuilderName = Literal["repo2docker"]
+ContractName = Literal["jupyterhub", "none"]
+EnvironmentName = Literal["auto", "uv"]
+TagStyle = Literal["commit", "date"]
+LayerStyle = Literal["packages", "as-built"]
+CompressionName = Literal["gzip", "zstd"]
+
+
+class Site(Model):
+    """Where a site that cannot reach the public package indexes gets its packages from."""
+
+    ca_bundle: str | None = Field(
+        None,
+        description="PEM file with the certificate authorities that the build shall trust; a relative "
+        "path starts at hubtool.yaml's folder, a path with $NAME is taken from the environment.",
+    )
+    pip_index: str | None = Field(None, description="URL of a PyPI mirror's simple index, for pip and uv.")
+    conda_channel: str | None = Field(
+        None, description="URL of a conda-forge mirror. Micromamba and every conda package come from it."
+    )
+    cran: str | None = Field(None, description="URL of a CRAN mirror, for R's install.packages.")
+    apt_mirror: str | None = Field(
+        None, description="URL of a mirror of the base image's distribution archive (Ubuntu or Debian)."
+    )
+    run_time: bool = Field(
+        False,
+        description="Leave these settings in the image, so that they also hold for those who work in it.",
+    )
+
+    @field_validator("pip_index", "conda_channel", "cran", "apt_mirror")
+    @classmethod
+    def _is_plain_url(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~/%+-]*)?", value):
+            if re.match(r"https?://[^/]*@", value):
+                raise ValueError("a URL with a user or password would end up inside the image; leave them out")
+            raise ValueError("expected an http:// or https:// URL without spaces, quotes or a query")
+        return value.rstrip("/") if value else value
+
+
+class Image(Model):
+    """One image to build."""
+
+    builder: BuilderName = Field("repo2docker", description="What turns the context into an image.")
+    environment: EnvironmentName | None = Field(
+        None,
+        description="'uv' installs requirements.txt with uv; 'auto' (default) lets the files decide: "
+        "a uv.lock means uv, everything else is repo2docker's own choice.",
+    )
+    contract: ContractName = Field("jupyterhub", description="What the image is held against before a push.")
+    context: str = Field(".", description="Folder of the image's files, below hubtool.yaml's folder.")
+    base: str | None = Field(None, description="Base image; repo2docker's own where left out.")
+    platform: Literal["linux/amd64", "linux/arm64"] | None = Field(
+        None, description="Platform to build for; the engine's own where left out."
+    )
+    user: str = Field("jovyan", pattern=r"^[a-z_][a-z0-9_-]{0,31}$", description="Name of the run user.")
+    uid: int = Field(1000, ge=1, le=65533, description="Numeric id of the run user.")
+    repo_dir: str = Field(
+        "/srv/repo",
+        pattern=r"^/[A-Za-z0-9._/-]+$",
+        description="Where the context is put in the image; not below the home directory, "
+        "which hubs mount a volume over.",
+    )
+    args: Mapping[Variable, str] = Field(default_factory=dict, description="Build arguments; never secrets.")
+    labels: Mapping[str, str] = Field(default_factory=dict, description="Labels to add to the image.")
+    appendix: str | None = Field(None, description="Dockerfile lines to add at the end (repo2docker's appendix).")
+    start_seconds: int = Field(
+        120, ge=1, le=3600, description="How long the server may take until it answers, in seconds."
+    )
+
+
+class Config(Model):
+    """The whole of hubtool.yaml."""
+
+    registry: str = Field(description="Registry host and path that images are released under.", min_length=1)
+    repository: str = Field("{image}", description="Pattern of the repository below the registry.")
+    tag: TagStyle = Field(
+        "commit",
+        description="commit: first 12 hexadecimal digits of the commit. date: YYYY.MM.DD-<7 digits>, "
+        "which sorts and is never a number.",
+    )
+    environment: EnvironmentName = Field("auto", description="Default of the images' environment.")
+    images: Mapping[Name, Image] = Field(min_length=1, description="The images that this repository makes.")
+    site: Site = Field(default_factory=lambda: Site(), description="Mirrors and certificates of this site.")
+    create_repository: bool = Field(False, description="Create a missing repository in the registry (ECR).")
+    layers: LayerStyle = Field(
+        "packages",
+        description="packages: images travel in layers by what is installed, so that a release moves what changed. "
+        "as-built: in the layers that the build made.",
+    )
+    compression: CompressionName = Field(
+        "gzip", description="How layers travel. gzip: every node reads it; zstd: smaller, for containerd 1.5 and later."
+    )
+    max_layers: int = Field(64, ge=3, le=127, description="Most layers that an image gets (layers: packages).")
+    share_layers_with: tuple[str, ...] = Field(
+        (),
+        description="Further repositories of the same registry, like quay.io/team/other: layers that their newest "
+        "image has are taken from there. Those of the other images here are anyway.",
+    )
+    deployment: Deployment | None = Field(None, description="Where the images are deployed from.")
+
+    @field_validator("images", mode="before")
+    @classmethod
+    def _defaults_for_empty(cls, value: Any) -> Any:
+        return (
+            {name: {} if image is None else image for name, image in value.items()}
+            if isinstance(value, dict)
+            else value
+        )
+
+    @model_validator(mode="after")
+    def _references_are_valid(self) -> Config:
+        if "{image}" not in self.repository and len(self.images) > 1:
+            raise ValueError("repository: with several images the pattern must hold {image}")
+        for name in self.images:
+            try:
+                self.reference(name)
+            except HubtoolError as error:
+                raise ValueError(error.message) from error
+        return self
+
+    @field_validator("share_layers_with")
+    @classmethod
+    def _name_repositories(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            check_name(name)
+        return value
+
+    def siblings(self, image: str) -> tuple[ImageReference, ...]:
+        """Where images are released to that may have layers in common with IMAGE, at its registry."""
+        own = self.reference(image)
+        named = [ImageReference.parse(name) for name in self.share_layers_with]
+        found = dict.fromkeys([*map(self.reference, self.images), *named])
+        return tuple(one for one in found if one != own and one.registry == own.registry)
+
+    def reference(self, image: str) -> ImageReference:
+        """Where IMAGE is released to: registry and repository, no tag."""
+        path = self.repository.replace("{image}", image)
+        return ImageReference.parse(f"{self.registry.rstrip('/')}/{path}")
+
+    def environment_of(self, image: str) -> EnvironmentName:
+        """The image's own environment setting, else the file's."""
+        return self.images[image].environment or self.environment
