@@ -16,6 +16,13 @@ from typing import Any
 from hubtool.config import json_schema
 
 DOCS = Path(__file__).parent
+TABLES = (
+    ("images.NAME", "Image"),
+    ("images.NAME.parameters", "Parameters"),
+    ("images.NAME.known_issues", "KnownIssue"),
+    ("site", "Site"),
+    ("deployment", "Deployment"),
+)
 Schema = dict[str, Any]
 
 
@@ -56,7 +63,7 @@ def config_page(schema: Schema) -> str:
         "(deployment.repository), `HUBTOOL_CA_BUNDLE` (site.ca_bundle), `HUBTOOL_ENGINE`, `HUB`, `IMAGE`.",
         *section("At the top", schema),
     ]
-    for title, name in (("images.NAME", "Image"), ("site", "Site"), ("deployment", "Deployment")):
+    for title, name in TABLES:
         parts += section(title, schema["$defs"][name])
     return "\n\n".join(parts) + "\n"
 

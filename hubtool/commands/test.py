@@ -9,7 +9,7 @@ from pathlib import Path
 from hubtool import console
 from hubtool.commands.promotion import IMAGE_TESTS
 from hubtool.config import FILE_NAME, Config, load
-from hubtool.contracts import CONTRACTS, NO_CONTRACT, Result, Settings, TestReport, check_contract
+from hubtool.contracts import CONTRACTS, NO_CONTRACT, Result, Settings, TestReport, check_contract, default_profile
 from hubtool.contracts.junit import junit as junit_xml
 from hubtool.contracts.report import as_json as report_json
 from hubtool.contracts.report import as_markdown, as_text, promises_as_text
@@ -78,6 +78,9 @@ def test_variant(variant: Variant, engine: Engine, *, contract: str | None = Non
         name=variant.image,
         contract=contract or variant.contract,
         log_folder=str(_logs(variant.root)),
+        profile=image.profile or default_profile(contract or variant.contract),
+        parameters=image.parameters,
+        known_issues=image.known_issues,
         uid=image.uid,
         user=image.user,
         repo_dir=image.repo_dir,
@@ -106,6 +109,7 @@ def test_reference(reference: str, engine: Engine, root: Path, *, contract: str 
         name=reference,
         contract=contract or next(iter(CONTRACTS)),
         log_folder=str(_logs(root)),
+        profile=default_profile(contract or next(iter(CONTRACTS))),
     )
     return _run(engine, settings, reference)
 

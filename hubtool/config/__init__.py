@@ -1,11 +1,11 @@
 """hubtool.yaml as a frozen, typed model: the only place that knows its keys."""
 
+from hubtool.config.contract import PROFILES, ContractName, KnownIssue, Parameters
 from hubtool.config.deployment import Deployment
 from hubtool.config.model import (
     BuilderName,
     CompressionName,
     Config,
-    ContractName,
     EnvironmentName,
     Image,
     LayerStyle,
@@ -16,6 +16,7 @@ from hubtool.config.reading import FILE_NAME, SCHEMA_ID, json_schema, load, pars
 
 __all__ = [
     "FILE_NAME",
+    "PROFILES",
     "SCHEMA_ID",
     "BuilderName",
     "CompressionName",
@@ -24,7 +25,9 @@ __all__ = [
     "Deployment",
     "EnvironmentName",
     "Image",
+    "KnownIssue",
     "LayerStyle",
+    "Parameters",
     "Site",
     "TagStyle",
     "json_schema",

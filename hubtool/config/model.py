@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from hubtool.config.contract import PROFILES, RUN_USER, RUN_USERS, ContractName, KnownIssue, Parameters
 from hubtool.config.deployment import Deployment
 from hubtool.config.kinds import Model, Name, Variable, check_name
 from hubtool.errors import HubtoolError
 from hubtool.reference import ImageReference
 
 BuilderName = Literal["repo2docker"]
-ContractName = Literal["jupyterhub", "none"]
 EnvironmentName = Literal["auto", "uv"]
 TagStyle = Literal["commit", "date"]
 LayerStyle = Literal["packages", "as-built"]
@@ -62,12 +62,29 @@ class Image(Model):
         "a uv.lock means uv, everything else is repo2docker's own choice.",
     )
     contract: ContractName = Field("jupyterhub", description="What the image is held against before a push.")
+    profile: str | None = Field(
+        None,
+        description="Which kind of image of the contract: code-server, jupyter or rstudio (onyxia); v2 or bare "
+        "(coder); batch or desktop (workstation). The first of each where left out.",
+    )
+    parameters: Parameters = Field(
+        default_factory=lambda: Parameters(), description="What the contract is told of the platform."
+    )
+    known_issues: tuple[KnownIssue, ...] = Field(
+        (), description="Checks that the image may fail, each with a reason and a last day; then they count again."
+    )
     context: str = Field(".", description="Folder of the image's files, below hubtool.yaml's folder.")
     base: str | None = Field(None, description="Base image; repo2docker's own where left out.")
     platform: Literal["linux/amd64", "linux/arm64"] | None = Field(
         None, description="Platform to build for; the engine's own where left out."
     )
-    user: str = Field("jovyan", pattern=r"^[a-z_][a-z0-9_-]{0,31}$", description="Name of the run user.")
+    user: str = Field(
+        RUN_USER,
+        pattern=r"^[a-z_][a-z0-9_-]{0,31}$",
+        description="Name of the run user; where left out "
+        + ", ".join(f"{user} ({contract})" for contract, user in RUN_USERS.items())
+        + f", else {RUN_USER}.",
+    )
     uid: int = Field(1000, ge=1, le=65533, description="Numeric id of the run user.")
     repo_dir: str = Field(
         "/srv/repo",
@@ -81,6 +98,20 @@ class Image(Model):
     start_seconds: int = Field(
         120, ge=1, le=3600, description="How long the server may take until it answers, in seconds."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _platforms_user(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("contract") in RUN_USERS:
+            return {"user": RUN_USERS[value["contract"]], **value}
+        return value
+
+    @model_validator(mode="after")
+    def _profile_is_the_contracts(self) -> Image:
+        if self.profile is not None and self.profile not in PROFILES.get(self.contract, ()):
+            known = ", ".join(PROFILES.get(self.contract, ())) or "none"
+            raise ValueError(f"profile: the contract {self.contract} has no '{self.profile}'; its profiles: {known}")
+        return self
 
 
 class Config(Model):

@@ -6,15 +6,32 @@ after it says what breaks for whom; a paragraph that starts with ``To mend:`` sa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pydantic import TypeAdapter
+
+from hubtool.config import PROFILES, KnownIssue, Parameters
 from hubtool.errors import HubtoolError
 
-CONTRACTS: Mapping[str, str] = {"jupyterhub": "hubtool.contracts.jupyterhub"}
+
+@dataclass(frozen=True)
+class Contract:
+    """A platform's contract: the modules of its checks, in the order that they run, and the module of the fixtures that
+    these and a repository's own checks get (``container`` among them)."""
+
+    modules: Sequence[str]
+    fixtures: str
+
+
+def _contract(name: str) -> Contract:
+    room = f"hubtool.contracts.{name}"
+    return Contract((f"{room}.static", f"{room}.running"), f"{room}.fixtures")
+
+
+CONTRACTS: Mapping[str, Contract] = {name: _contract(name) for name in ("jupyterhub",)}
 NO_CONTRACT = "none"
 
 # How a contract's pytest is told its settings, and how its results start on standard output.
@@ -29,8 +46,9 @@ class Settings:
     """What a contract is told about an image; all of it comes from hubtool.yaml or the engine, never from code.
 
     ``image`` is the engine's id of it, ``name`` what people call it. ``start_seconds`` is how long the server
-    may take. ``image_tests`` is the repository's image-tests folder, ``log_folder`` where the logs of a
-    container go that failed a check. ``pip_index`` and ``ca_bundle`` are the site's, for image-tests/requirements.txt.
+    may take. ``profile`` is one of hubtool.config.PROFILES, "" for a contract that has none. ``image_tests`` is the
+    repository's image-tests folder, ``log_folder`` where the logs of a container go that failed a check.
+    ``pip_index`` and ``ca_bundle`` are the site's, for image-tests/requirements.txt.
     """
 
     engine: str
@@ -38,6 +56,9 @@ class Settings:
     name: str
     contract: str
     log_folder: str
+    profile: str = ""
+    parameters: Parameters = field(default_factory=Parameters)
+    known_issues: tuple[KnownIssue, ...] = ()
     uid: int = 1000
     user: str = "jovyan"
     repo_dir: str = ""
@@ -47,11 +68,14 @@ class Settings:
     ca_bundle: str | None = None
 
     def dumps(self) -> str:
-        return json.dumps(asdict(self))
+        return _SETTINGS.dump_json(self).decode()
 
     @classmethod
     def loads(cls, text: str) -> Settings:
-        return cls(**json.loads(text))
+        return _SETTINGS.validate_json(text)
+
+
+_SETTINGS = TypeAdapter(Settings)
 
 
 @dataclass(frozen=True)
@@ -120,11 +144,22 @@ class TestReport:
 CANNOT_START = "no container can be started here"
 
 
+def by_id(check: str) -> tuple[str, int]:
+    """Sorts ids of checks as people do: J2 before J10."""
+    letters = check.rstrip("0123456789")
+    return letters, int(check[len(letters) :] or 0)
+
+
 def check_contract(name: str) -> None:
     """Raise HubtoolError where there is no contract called NAME."""
     if name not in CONTRACTS and name != NO_CONTRACT:
         known = ", ".join([*CONTRACTS, NO_CONTRACT])
         raise HubtoolError(f"no contract called '{name}'", hint=f"contracts: {known}")
+
+
+def default_profile(contract: str) -> str:
+    """The profile of CONTRACT that holds where none is asked for; "" where it has none."""
+    return next(iter(PROFILES.get(contract, ())), "")
 
 
 def container_logs(folder: Path, name: str, what: str = "container") -> Path:

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -26,7 +26,6 @@ import pytest
 from hubtool.contracts import CANNOT_START, RESULT_MARK, SETTINGS_VARIABLE, Result, Settings
 from hubtool.contracts.docs import read_docstring
 from hubtool.contracts.image import ImageUnderTest
-from hubtool.contracts.server import Started, Starts
 from hubtool.engines import Engine, get_engine
 from hubtool.errors import HubtoolError
 
@@ -57,9 +56,24 @@ def emit(result: Result) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "limit(seconds): how long the check may take")
+    config.addinivalue_line("markers", "profiles(*names): the only profiles of the contract that the check is for")
     config.addinivalue_line("markers", "tells: tells the results of several checks and is none itself")
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the checks of other profiles."""
+    profile = _settings().profile
+    others = [item for item in items if profile not in _profiles(item, profile)]
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
+def _profiles(item: pytest.Item, every: str) -> tuple[str, ...]:
+    marker = item.get_closest_marker("profiles")
+    return marker.args if marker else (every,)
 
 
 def _interrupt(*_: object) -> None:
@@ -147,6 +161,16 @@ def _settings() -> Settings:
     return _read[path]
 
 
+@pytest.fixture
+def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Says something about a check that passes, which the report shows; the last thing said stays."""
+
+    def say(text: str) -> None:
+        _runs.setdefault(request.node.nodeid, _Run()).message = text
+
+    return say
+
+
 @pytest.fixture(scope="session")
 def settings() -> Settings:
     """What hubtool.yaml says of the image."""
@@ -176,21 +200,3 @@ def can_run(engine: Engine) -> None:
     reason = engine.can_run()
     if reason is not None:
         pytest.skip(f"{CANNOT_START}: {reason}")
-
-
-@pytest.fixture(scope="session")
-def starts(engine: Engine, settings: Settings, image: ImageUnderTest, can_run: None) -> Iterator[Starts]:
-    """The image's server, started as a hub does; shared by every check that needs one."""
-    both = Starts(engine, settings, image)
-    try:
-        yield both
-    finally:
-        both.remove()
-
-
-@pytest.fixture(scope="session")
-def container(starts: Starts) -> Started:
-    """The started container, its server up. Skips where no server came up: another check says so."""
-    if starts.up is None:
-        pytest.skip("no server came up to ask")
-    return starts.up

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +21,7 @@ from hubtool.contracts import (
     Promise,
     Result,
     Settings,
+    by_id,
     check_contract,
     container_logs,
 )
@@ -42,7 +43,7 @@ def run_checks(engine: Engine, settings: Settings, told: Callable[[Result], None
     could not run.
     """
     check_contract(settings.contract)
-    modules = [CONTRACTS[settings.contract]] if settings.contract != NO_CONTRACT else []
+    modules = list(CONTRACTS[settings.contract].modules) if settings.contract != NO_CONTRACT else []
     modules += [IMAGE_TESTS] if settings.image_tests else []
     if not modules:
         return [], 0.0
@@ -73,7 +74,9 @@ def _run_pytest(
     results: list[Result] = []
     other: list[str] = []
     try:
-        for line in stream(sys.executable, *_arguments(modules, folder), cwd=folder, env=environment):
+        for line in stream(
+            sys.executable, *_arguments(modules, _plugins(settings), folder), cwd=folder, env=environment
+        ):
             if line.startswith(RESULT_MARK):
                 results.append(Result(**json.loads(line[len(RESULT_MARK) :])))
                 told(results[-1])
@@ -88,10 +91,16 @@ def _run_pytest(
     return results
 
 
-def _arguments(modules: list[str], folder: Path) -> list[str]:
+def _plugins(settings: Settings) -> list[str]:
+    fixtures = [CONTRACTS[settings.contract].fixtures] if settings.contract != NO_CONTRACT else []
+    return ["hubtool.contracts.plugin", *fixtures]
+
+
+def _arguments(modules: list[str], plugins: list[str], folder: Path) -> list[str]:
     options = ["--capture=no", "--assert=plain", "--import-mode=importlib", "-p", "no:cacheprovider", "-q"]
     place = ["--rootdir", str(folder), "-c", str(folder / "pytest.ini")]
-    return ["-m", "pytest", "-p", "hubtool.contracts.plugin", *options, *place, *(_file(name) for name in modules)]
+    loaded = [word for plugin in plugins for word in ("-p", plugin)]
+    return ["-m", "pytest", *loaded, *options, *place, *(_file(name) for name in modules)]
 
 
 def _file(module: str) -> str:
@@ -111,10 +120,13 @@ def promises(contract: str) -> list[Promise]:
     check_contract(contract)
     if contract == NO_CONTRACT:
         return []
-    module = import_module(CONTRACTS[contract])
     found = []
-    for name, check in vars(module).items():
-        if name.startswith("test_"):
-            doc = read_docstring(check)
-            found.append(Promise(contract, name.split("_")[1], doc.promise, doc.breaks, doc.mend))
-    return found
+    for name, check in _checks(CONTRACTS[contract].modules):
+        doc = read_docstring(check)
+        found.append(Promise(contract, name.split("_")[1], doc.promise, doc.breaks, doc.mend))
+    return sorted(found, key=lambda promise: by_id(promise.check))
+
+
+def _checks(modules: Sequence[str]) -> Iterator[tuple[str, object]]:
+    for module in map(import_module, modules):
+        yield from ((name, check) for name, check in vars(module).items() if name.startswith("test_"))

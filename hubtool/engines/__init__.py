@@ -36,7 +36,9 @@ class ContainerSpec:
     """How to start a container. ``volumes`` maps host folder or volume name to (path inside, "rw" or "ro");
     ``ports`` are TCP ports inside that shall be reachable from this machine. ``empty`` maps a folder inside to
     a uid: there the container finds an empty, writable folder of that user and group 100 (mode 2775, programs
-    may run from it), as a hub's fresh home volume is, and it is gone with the container."""
+    may run from it), as a hub's fresh home volume is, and it is gone with the container. ``network`` "none" leaves
+    only loopback. With ``new_privileges`` False no program gets more rights than it was started with (setuid, sudo).
+    ``shm`` is the size of /dev/shm in bytes; ``processes`` and ``memory`` (bytes) are the most that it may have."""
 
     image: str
     command: Sequence[str] | None = None
@@ -50,6 +52,10 @@ class ContainerSpec:
     network: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     empty: Mapping[str, int] = field(default_factory=dict)
+    new_privileges: bool = True
+    shm: int | None = None
+    processes: int | None = None
+    memory: int | None = None
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,10 @@ def run_arguments(spec: ContainerSpec, host: str) -> dict[str, Any]:
         "network_mode": spec.network,
         "mounts": [_empty(path, uid) for path, uid in spec.empty.items()],
         "labels": {LABEL: RUN_ID, **spec.labels},
+        "security_opt": [] if spec.new_privileges else ["no-new-privileges"],
+        "shm_size": spec.shm,
+        "pids_limit": spec.processes,
+        "mem_limit": spec.memory,
         "detach": True,
     }
 

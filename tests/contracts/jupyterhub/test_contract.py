@@ -100,7 +100,7 @@ def reports(
 
 def test_a_good_image_keeps_every_promise(reports: Callable[[str], TestReport]) -> None:
     report = reports("good")
-    assert [(r.check, r.outcome, r.message) for r in report.results] == [
+    assert sorted((r.check, r.outcome, r.message) for r in report.results) == [
         (check, "passed", "") for check in ("J1", "J2", "J4", "J4", "J5", "K1", "K3")
     ]
     assert report.passed
