@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from hubtool.config.contract import PROFILES, RUN_USER, RUN_USERS, ContractName, KnownIssue, Parameters
 from hubtool.config.deployment import Deployment
 from hubtool.config.kinds import Model, Name, Variable, check_name
+from hubtool.config.stack import AxisName, AxisValue, Skip, Some, chosen_axes
 from hubtool.errors import HubtoolError
 from hubtool.reference import ImageReference
 
-BuilderName = Literal["repo2docker"]
+BuilderName = Literal["repo2docker", "dockerfile"]
 EnvironmentName = Literal["auto", "uv"]
 TagStyle = Literal["commit", "date"]
 LayerStyle = Literal["packages", "as-built"]
@@ -74,7 +75,32 @@ class Image(Model):
         (), description="Checks that the image may fail, each with a reason and a last day; then they count again."
     )
     context: str = Field(".", description="Folder of the image's files, below hubtool.yaml's folder.")
-    base: str | None = Field(None, description="Base image; repo2docker's own where left out.")
+    base: str | Mapping[AxisValue, str] | None = Field(
+        None, description="Base image, or one for each value of an axis; repo2docker's own where left out."
+    )
+    parent: Name | None = Field(
+        None, alias="from", description="An image of this file to build on, at this very run's digest of it."
+    )
+    base_arg: Variable = Field(
+        "BASE_IMAGE", description="Build argument that brings base or parent to the Dockerfile's FROM."
+    )
+    axes: Mapping[AxisName, Some] = Field(
+        default_factory=dict,
+        description="Axes that the image has variants on: [python, device], or {python: all, device: [cpu], r: first} "
+        "for some of their values.",
+    )
+    skip: tuple[Skip, ...] = Field((), description="Variants that are not built unless they are named.")
+    version: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,60}$", description="The {version} of tags, args and labels."
+    )
+    tags: tuple[str, ...] = Field(
+        (),
+        description="Patterns of the tags: {AXIS} is the variant's value; {-VALUE} stands where it has that value, as "
+        "py{python}{-gpu}; {version}, {date} (YYYY.MM.DD), {commit} (12 digits), {image}. The first is the one that "
+        "hubs pin. Where left out: what the key tag says, and the values of its axes.",
+    )
+    registry: str | None = Field(None, min_length=1, description="Registry of this image, where it is another.")
+    repository: str | None = Field(None, min_length=1, description="Pattern of its repository, where it is another.")
     platform: Literal["linux/amd64", "linux/arm64"] | None = Field(
         None, description="Platform to build for; the engine's own where left out."
     )
@@ -98,6 +124,11 @@ class Image(Model):
     start_seconds: int = Field(
         120, ge=1, le=3600, description="How long the server may take until it answers, in seconds."
     )
+
+    @field_validator("axes", mode="before")
+    @classmethod
+    def _both_ways(cls, value: Any) -> Any:
+        return chosen_axes(value)
 
     @model_validator(mode="before")
     @classmethod
@@ -125,6 +156,10 @@ class Config(Model):
         "which sorts and is never a number.",
     )
     environment: EnvironmentName = Field("auto", description="Default of the images' environment.")
+    axes: Mapping[AxisName, Annotated[tuple[AxisValue, ...], Field(min_length=1)]] = Field(
+        default_factory=dict, description="What images vary in: axes with their values, as python: [3.13.13, 3.12.13]."
+    )
+    defaults: Image | None = Field(None, description="Keys for all images; an image's own go before them.")
     images: Mapping[Name, Image] = Field(min_length=1, description="The images that this repository makes.")
     site: Site = Field(default_factory=lambda: Site(), description="Mirrors and certificates of this site.")
     create_repository: bool = Field(False, description="Create a missing repository in the registry (ECR).")
@@ -144,18 +179,21 @@ class Config(Model):
     )
     deployment: Deployment | None = Field(None, description="Where the images are deployed from.")
 
-    @field_validator("images", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _defaults_for_empty(cls, value: Any) -> Any:
-        return (
-            {name: {} if image is None else image for name, image in value.items()}
-            if isinstance(value, dict)
-            else value
-        )
+    def _with_defaults(cls, value: Any) -> Any:
+        images = value.get("images") if isinstance(value, dict) else None
+        if not isinstance(images, dict):
+            return value
+        defaults = value.get("defaults")
+        shared = defaults if isinstance(defaults, dict) else {}
+        whole = {name: {**shared, **image} if isinstance(image, dict) else image for name, image in images.items()}
+        return {**value, "images": {name: shared if image is None else image for name, image in whole.items()}}
 
     @model_validator(mode="after")
     def _references_are_valid(self) -> Config:
-        if "{image}" not in self.repository and len(self.images) > 1:
+        shared = [image for image in self.images.values() if image.repository is None]
+        if "{image}" not in self.repository and len(shared) > 1:
             raise ValueError("repository: with several images the pattern must hold {image}")
         for name in self.images:
             try:
@@ -180,8 +218,9 @@ class Config(Model):
 
     def reference(self, image: str) -> ImageReference:
         """Where IMAGE is released to: registry and repository, no tag."""
-        path = self.repository.replace("{image}", image)
-        return ImageReference.parse(f"{self.registry.rstrip('/')}/{path}")
+        own = self.images[image]
+        path = (own.repository or self.repository).replace("{image}", image)
+        return ImageReference.parse(f"{(own.registry or self.registry).rstrip('/')}/{path}")
 
     def environment_of(self, image: str) -> EnvironmentName:
         """The image's own environment setting, else the file's."""

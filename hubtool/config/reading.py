@@ -11,6 +11,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from hubtool.config.model import Config
 from hubtool.errors import HubtoolError, Where
@@ -52,6 +53,15 @@ def parse(data: bytes, file: Path, environ: Mapping[str, str] | None = None) -> 
         raise HubtoolError("nested too deep", where=Where(file)) from error
 
 
+def place(file: Path, *location: str | int) -> Where:
+    """Where LOCATION, or the nearest above it, stands in the hubtool.yaml FILE; it is read again for that."""
+    try:
+        _, lines = read_yaml(file.read_bytes(), file)
+    except (OSError, HubtoolError):
+        lines = {}
+    return _where(file, lines, location)
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of hubtool.yaml (draft 2020-12)."""
     schema = Config.model_json_schema()
@@ -79,7 +89,7 @@ def _explain(error: ValidationError, file: Path, lines: dict[Location, int], doc
     """The first thing wrong, in our words; the others by their keys."""
     details = error.errors(include_url=False)
     first = min(details, key=lambda detail: lines.get(tuple(detail["loc"]), 0))
-    location: Location = tuple(part for part in first["loc"] if part != "[key]")
+    location = _written(first["loc"], document, missing=first["type"] == "missing")
     message, hint = str(first["msg"]).removeprefix("Value error, "), None
     if first["type"] == "extra_forbidden":
         known = _known_keys(location[:-1])
@@ -92,11 +102,27 @@ def _explain(error: ValidationError, file: Path, lines: dict[Location, int], doc
     elif first["type"] != "value_error":
         message = f"{message}, got {_shown(first.get('input'))}"
         hint = _at(location)[1]
-    others = sorted({dotted(tuple(detail["loc"])) for detail in details} - {dotted(tuple(first["loc"]))})
+    places = [_written(detail["loc"], document, missing=detail["type"] == "missing") for detail in details]
+    others = sorted({dotted(each) for each in places} - {dotted(location), ""})
     if others:
         hint = "\n  ".join(filter(None, [hint, "also wrong: " + ", ".join(others[:8])]))
+    return HubtoolError(message, where=_where(file, lines, location), hint=hint)
+
+
+def _where(file: Path, lines: Mapping[Location, int], location: Location) -> Where:
     line = next((lines[location[:n]] for n in range(len(location), -1, -1) if location[:n] in lines), None)
-    return HubtoolError(message, where=Where(file, line, dotted(location) or None), hint=hint)
+    return Where(file, line, dotted(location) or None)
+
+
+def _written(location: Location, document: Any, *, missing: bool = False) -> Location:
+    """LOCATION without the parts that pydantic adds, which stand nowhere in DOCUMENT; a MISSING key is its last."""
+    found: list[str | int] = []
+    for part in location[:-1] if missing else location:
+        inside: Any = dict(enumerate(document)) if isinstance(document, list) else document
+        if isinstance(inside, dict) and part in inside:
+            found.append(part)
+            document = inside[part]
+    return (*found, location[-1]) if missing else tuple(found)
 
 
 def _shown(value: object) -> str:
@@ -111,7 +137,7 @@ def _at(location: Location) -> tuple[Any, str | None]:
     for part in location:
         kind = _bare(kind)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            field = kind.model_fields.get(str(part))
+            field = _fields(kind).get(str(part))
             kind, description = (field.annotation, field.description) if field else (None, None)
         else:
             kind = (get_args(kind) or (None,))[-1 if get_origin(kind) is not tuple else 0]
@@ -128,4 +154,9 @@ def _bare(kind: Any) -> Any:
 def _known_keys(location: Location) -> list[str]:
     """The keys that may stand below LOCATION."""
     kind, _ = _at(location)
-    return sorted(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+    return sorted(_fields(kind)) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of MODEL by the keys that stand for them in the file."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
