@@ -19,6 +19,8 @@ BuilderName = Literal["repo2docker", "dockerfile"]
 EnvironmentName = Literal["auto", "uv"]
 TagStyle = Literal["commit", "date"]
 LayerStyle = Literal["packages", "as-built"]
+PlatformName = Literal["linux/amd64", "linux/arm64"]
+SecretName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 CompressionName = Literal["gzip", "zstd"]
 
 
@@ -75,6 +77,22 @@ class Image(Model):
         (), description="Checks that the image may fail, each with a reason and a last day; then they count again."
     )
     context: str = Field(".", description="Folder of the image's files, below hubtool.yaml's folder.")
+    dockerfile: str = Field(
+        "Dockerfile", pattern=r"^[A-Za-z0-9._/-]+$", description="The Dockerfile, below the context (dockerfile)."
+    )
+    target: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Stage to build; else the last (dockerfile).",
+    )
+    secrets: Mapping[SecretName, Variable] = Field(
+        default_factory=dict,
+        description="Secrets that a RUN --mount=type=secret,id=NAME may read while building, each with the environment "
+        "variable that holds it. They are in no layer, and decide no fingerprint.",
+    )
+    platforms: tuple[PlatformName, ...] = Field(
+        (), description="Platforms of one image for several, as [linux/amd64, linux/arm64] (dockerfile, with buildx)."
+    )
     base: str | Mapping[AxisValue, str] | None = Field(
         None, description="Base image, or one for each value of an axis; repo2docker's own where left out."
     )
@@ -101,9 +119,7 @@ class Image(Model):
     )
     registry: str | None = Field(None, min_length=1, description="Registry of this image, where it is another.")
     repository: str | None = Field(None, min_length=1, description="Pattern of its repository, where it is another.")
-    platform: Literal["linux/amd64", "linux/arm64"] | None = Field(
-        None, description="Platform to build for; the engine's own where left out."
-    )
+    platform: PlatformName | None = Field(None, description="Platform to build for; the engine's own where left out.")
     user: str = Field(
         RUN_USER,
         pattern=r"^[a-z_][a-z0-9_-]{0,31}$",

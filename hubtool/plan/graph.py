@@ -87,10 +87,18 @@ def make_graph(config: Config, file: Path, words: Mapping[str, str], tags: Seque
     Raises HubtoolError, with file and line, for an unknown parent or axis, a cycle, a parent that has no variant for
     a child, a pattern that says nothing, two variants with one reference, and an axis or value that nothing uses.
     """
+    _check_axes(config, file)
     maker = _Maker(config, file, words, tags)
     nodes = {node.id: node for name in _in_order(config, file) for node in maker.variants(name)}
     maker.check_all_is_used()
     return Graph(nodes)
+
+
+def _check_axes(config: Config, file: Path) -> None:
+    for axis, values in config.axes.items():
+        for number, value in enumerate(values):
+            if value in values[:number]:
+                raise HubtoolError(f"'{value}' stands here twice", where=place(file, "axes", axis, number))
 
 
 def _in_order(config: Config, file: Path) -> Iterator[str]:
@@ -262,7 +270,5 @@ class _Maker:
         }
         for axis, values in self.config.axes.items():
             for number, value in enumerate(values):
-                if values.index(value) != number:
-                    raise HubtoolError(f"'{value}' stands here twice", where=place(self.file, "axes", axis, number))
                 if (axis, value) not in used:
                     raise HubtoolError(f"no image uses '{value}'", where=place(self.file, "axes", axis, number))
