@@ -16,7 +16,8 @@ class EngineBuild:
 
     ``context`` is a tar stream that holds the Dockerfile at ``dockerfile``, or the path of a folder.
     ``cache`` is a repository reference for the registry build cache; with ``cache_write`` False it is only
-    read. ``network`` "host" lets RUN steps reach services on this machine's loopback.
+    read, else written in ``cache_compression`` as far as the engine can. ``network`` "host" lets RUN steps reach
+    services on this machine's loopback.
     """
 
     tag: str
@@ -27,6 +28,7 @@ class EngineBuild:
     platform: str | None = None
     cache: str | None = None
     cache_write: bool = False
+    cache_compression: str = "gzip"
     network: str | None = None
     extra: Sequence[str] = ()
 
@@ -117,6 +119,7 @@ class Engine(Protocol):
     """What hubtool needs of a container engine. Failures that a user can mend raise HubtoolError."""
 
     name: str
+    bounded_cache: bool  # whether its registry build cache is one reference, written over by each build
 
     def check(self) -> str:
         """Version and manner of the engine for `doctor`; raises HubtoolError with a hint where unusable."""
