@@ -33,7 +33,7 @@ class BuildahEngine:
     """buildah on PATH, with the storage driver that works: the configured one, else vfs."""
 
     name = "buildah"
-    bounded_cache = False  # a tag for each step that ever was
+    bounded_cache = False  # a tag for each step that ever was; 1.28 (Debian 12) does not even use them
 
     @cached_property
     def _program(self) -> tuple[str | Path, ...]:
