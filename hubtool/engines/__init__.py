@@ -40,7 +40,8 @@ class ContainerSpec:
     a uid: there the container finds an empty, writable folder of that user and group 100 (mode 2775, programs
     may run from it), as a hub's fresh home volume is, and it is gone with the container. ``network`` "none" leaves
     only loopback. With ``new_privileges`` False no program gets more rights than it was started with (setuid, sudo).
-    ``shm`` is the size of /dev/shm in bytes; ``processes`` and ``memory`` (bytes) are the most that it may have."""
+    ``shm`` is the size of /dev/shm in bytes; ``processes`` and ``memory`` (bytes) are the most that it may have. With
+    ``reaches_machine`` the container finds this machine under the name that MACHINE_NAMES has for its engine."""
 
     image: str
     command: Sequence[str] | None = None
@@ -58,6 +59,11 @@ class ContainerSpec:
     shm: int | None = None
     processes: int | None = None
     memory: int | None = None
+    reaches_machine: bool = False
+
+
+# How a container calls this machine, by the engine's name; buildah's share its network.
+MACHINE_NAMES: Mapping[str, str] = {"docker": "host.docker.internal", "buildah": "127.0.0.1"}
 
 
 @dataclass(frozen=True)

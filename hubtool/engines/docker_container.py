@@ -18,7 +18,7 @@ import docker.errors
 import docker.types
 import requests
 
-from hubtool.engines import ContainerSpec
+from hubtool.engines import MACHINE_NAMES, ContainerSpec
 from hubtool.engines.leftovers import LABEL, RUN_ID, forget
 from hubtool.errors import HubtoolError
 from hubtool.process import Completed, ProcessError
@@ -57,6 +57,7 @@ def run_arguments(spec: ContainerSpec, host: str) -> dict[str, Any]:
         "shm_size": spec.shm,
         "pids_limit": spec.processes,
         "mem_limit": spec.memory,
+        "extra_hosts": {MACHINE_NAMES["docker"]: "host-gateway"} if spec.reaches_machine else {},
         "detach": True,
     }
 
