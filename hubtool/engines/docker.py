@@ -136,12 +136,17 @@ class DockerEngine:
         return None
 
     def clean(self, run: str) -> int:
-        """Remove every container labelled ``hubtool.run=RUN``, with its anonymous volumes; returns how many."""
+        """Remove every container labelled ``hubtool.run=RUN``, with its anonymous volumes, and the volumes and networks
+        that carry this label; returns how many containers."""
+        ours = {"label": f"{LABEL}={run}"}
         with speaking("docker ps"):
-            ours = {"label": f"{LABEL}={run}"}
             found = self._client.containers.list(all=True, filters=ours, ignore_removed=True)
         for container in found:
             DockerContainer(container, "", shared=False).remove()
+        with speaking("docker volume rm, network rm"):
+            for left in [*self._client.volumes.list(filters=ours), *self._client.networks.list(filters=ours)]:
+                with contextlib.suppress(docker.errors.NotFound):  # it went with its container
+                    left.remove()
         return len(found)
 
     def export(self, image: str, target: Path) -> None:
