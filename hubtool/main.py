@@ -17,10 +17,13 @@ from hubtool.main_pins import app as pins_app
 from hubtool.options import (
     HERE,
     AsJson,
+    CacheAt,
     Dirty,
     DryRun,
     EngineName,
     Images,
+    NoCache,
+    Rebuild,
     Root,
     Tag,
 )
@@ -82,17 +85,15 @@ def build(
     print_dockerfile: Annotated[
         bool, typer.Option("--print-dockerfile", help="Print the Dockerfile and build nothing.")
     ] = False,
-    cache: Annotated[
-        str | None, typer.Option("--cache", metavar="REFERENCE", help="Registry build cache to read.")
-    ] = None,
+    cache: CacheAt = None,
     cache_write: Annotated[bool, typer.Option("--cache-write", help="Also write the build cache.")] = False,
-    rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Build again what is built already (the engine's cache still holds).")
-    ] = False,
+    no_cache: NoCache = False,
+    rebuild: Rebuild = False,
     as_json: AsJson = False,
 ) -> None:
     """Build images with a container engine."""
     from hubtool.commands.build import build as command
+    from hubtool.commands.build_cache import CacheRules
 
     command(
         images or [],
@@ -101,8 +102,7 @@ def build(
         tag=tag,
         dirty=dirty,
         print_dockerfile=print_dockerfile,
-        cache=cache,
-        cache_write=cache_write,
+        cache=CacheRules(cache, cache_write, no_cache),
         rebuild=rebuild,
         as_json=as_json,
     )
@@ -192,14 +192,17 @@ def release(
         typer.Option("--deployment", metavar="REPO", help="Deployment repository.", envvar="HUBTOOL_DEPLOYMENT"),
     ] = None,
     no_bump: Annotated[bool, typer.Option("--no-bump", help="Stop after the push.")] = False,
-    cache: Annotated[
-        str | None, typer.Option("--cache", metavar="REFERENCE", help="Registry build cache to read.")
-    ] = None,
-    cache_write: Annotated[bool, typer.Option("--cache-write", help="Also write the build cache.")] = False,
+    cache: CacheAt = None,
+    cache_write: Annotated[
+        bool, typer.Option("--cache-write/--no-cache-write", help="Also write the build cache; not in a dry run.")
+    ] = True,
+    no_cache: NoCache = False,
+    rebuild: Rebuild = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Build, test, push and bump: what CI runs on merge."""
+    from hubtool.commands.build_cache import CacheRules
     from hubtool.commands.release import release as command
 
     command(
@@ -210,8 +213,8 @@ def release(
         hubs=hub or [],
         deployment=deployment,
         no_bump=no_bump,
-        cache=cache,
-        cache_write=cache_write,
+        cache=CacheRules(cache, cache_write and not (no_cache or dry_run), no_cache),
+        rebuild=rebuild,
         dry_run=dry_run,
         as_json=as_json,
     )

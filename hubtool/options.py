@@ -20,6 +20,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 Tag = Annotated[str | None, typer.Option("--tag", help="Tag to use instead of the commit's.")]
 Dirty = Annotated[bool, typer.Option("--dirty", help="Accept uncommitted changes; the tag then ends in -dirty.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show exactly what would change; change nothing.")]
+CacheAt = Annotated[
+    str | None, typer.Option("--cache", metavar="REFERENCE", help="Registry build cache, instead of hubtool.yaml's.")
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the registry build cache.")]
+Rebuild = Annotated[
+    bool, typer.Option("--rebuild", help="Build again what is built already, from fresh base images and packages.")
+]
 Hubs = Annotated[list[str], typer.Option("--hub", help="Hub whose pins move.", envvar="HUB")]
 PinnedImage = Annotated[
     str | None,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from hubtool.config import EnvironmentName, Image, Site
+from hubtool.config import CompressionName, EnvironmentName, Image, Site
 from hubtool.engines import Engine
 from hubtool.reference import ImageReference
 
@@ -20,7 +21,7 @@ REVISION, CREATED = "org.opencontainers.image.revision", "org.opencontainers.ima
 class BuildJob:
     """One image to build from the files below ``context``, to be named ``reference`` in the engine.
 
-    ``ca_bundle`` is ``site.ca_bundle`` as an absolute path. ``cache`` is the build cache's reference.
+    ``ca_bundle`` is ``site.ca_bundle`` as an absolute path.
     """
 
     image: str
@@ -31,9 +32,20 @@ class BuildJob:
     site: Site = field(default_factory=Site)
     ca_bundle: Path | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    network: str | None = None
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How to build, which decides no file in the image: more ``labels``; the registry build ``cache`` to read and
+    maybe to write, in that ``compression``. ``anew``: run every step; ``pull``: from bases of their registries."""
+
+    labels: Mapping[str, str] = field(default_factory=dict)
     cache: str | None = None
     cache_write: bool = False
-    network: str | None = None
+    compression: CompressionName = "gzip"
+    anew: bool = False
+    pull: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,17 +63,26 @@ class Ingredients:
         return digest.hexdigest()
 
 
-class Builder(Protocol):
-    def dockerfile(self, job: BuildJob) -> str:
-        """The Dockerfile that would be built, with nothing started."""
+class Prepared(Protocol):
+    """What a builder made of a job's files, which were read once."""
+
+    def dockerfile(self) -> str:
+        """The Dockerfile that would be built."""
         ...
 
-    def ingredients(self, job: BuildJob) -> Ingredients:
-        """What decides the image of JOB, with nothing started. Labels that say which commit it is of do not."""
+    def ingredients(self) -> Ingredients:
+        """What decides the image. Labels that say which commit it is of do not."""
         ...
 
-    def build(self, job: BuildJob, engine: Engine) -> Iterator[str]:
+    def build(self, engine: Engine, options: BuildOptions) -> Iterator[str]:
         """Build, yielding output lines as they come; raises HubtoolError when it fails."""
+        ...
+
+
+class Builder(Protocol):
+    def prepare(self, job: BuildJob) -> AbstractContextManager[Prepared]:
+        """Read the files of JOB, with nothing started. What was made of them is there until the block ends. Raises
+        HubtoolError for whatever is wrong with them."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -9,10 +10,11 @@ from functools import cache as once
 from pathlib import Path
 
 from hubtool import console
-from hubtool.builders import BuildJob, Ingredients, get_builder
+from hubtool.builders import BuildOptions, Ingredients, Prepared, get_builder
+from hubtool.commands.build_cache import CacheRules, find_cache
 from hubtool.commands.build_output import show
 from hubtool.commands.earlier import IMAGE_ID, annotation, document_of
-from hubtool.commands.promotion import FINGERPRINT, SUMMARY, TESTED, base_digest, find_built
+from hubtool.commands.promotion import BUILT, FINGERPRINT, SUMMARY, TESTED, Bases, find_built, is_old, look_up
 from hubtool.config import load
 from hubtool.engines import Engine, EngineImage, choose_engine
 from hubtool.errors import HubtoolError
@@ -21,8 +23,6 @@ from hubtool.plan.records import REGISTRY, Record, folder, read_record, write_re
 from hubtool.plan.source import read_source
 from hubtool.reference import ImageReference
 from hubtool.registries.model import Manifest
-
-CACHE_TAG = "buildcache"
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,7 @@ def build(
     tag: str | None,
     dirty: bool,
     print_dockerfile: bool,
-    cache: str | None,
-    cache_write: bool,
+    cache: CacheRules,
     rebuild: bool,
     as_json: bool,
 ) -> None:
@@ -59,72 +58,109 @@ def build(
     variants = make_plan(config, root, read_source(root, allow_dirty=dirty or print_dockerfile), images, tag=tag)
     if print_dockerfile:
         for variant in variants:
-            console.result(get_builder(variant.job.settings.builder).dockerfile(variant.job))
+            with get_builder(variant.job.settings.builder).prepare(variant.job) as prepared:
+                console.result(prepared.dockerfile())
         return
     chosen = once(lambda: choose_engine(engine))
-    built = [build_variant(one, chosen, cache=cache, cache_write=cache_write, rebuild=rebuild) for one in variants]
-    _tell(built, as_json)
+    _tell([build_variant(one, chosen, cache, rebuild=rebuild) for one in variants], as_json)
 
 
 def build_variant(
-    variant: Variant,
-    start: Callable[[], Engine],
-    *,
-    cache: str | None = None,
-    cache_write: bool = False,
-    rebuild: bool = False,
+    variant: Variant, start: Callable[[], Engine], cache: CacheRules | None = None, *, rebuild: bool = False
 ) -> Built:
     """Build VARIANT with the engine that START gives, showing the output, and record it; what other verbs call.
 
-    An image that was made from the same files, settings, base image and versions is reused unless REBUILD: one that
-    the registry has and that passed its contract, for which no engine is started; one that the engine holds. CACHE
-    is the reference of a registry build cache; without a tag each image has its own there, buildcache-IMAGE. The
-    whole output is kept in ``.hubtool/logs``. Raises HubtoolError with the last lines and the log's
-    path when the build fails.
+    An image that was made from the same files, settings, base image and versions is reused unless REBUILD, or it is
+    older than the variant's freshness: one that the registry has and that passed its contract, for which no engine is
+    started; one that the engine holds. What is rebuilt has fresh base images and no step from a cache. The whole output
+    is kept in ``.hubtool/logs``. Raises HubtoolError with the last lines and the log's path when the build fails.
     """
-    job = _with_cache(variant.job, cache, cache_write)
-    reference = str(variant.reference)
-    ingredients = get_builder(job.settings.builder).ingredients(job)
-    fingerprint = ingredients.fingerprint(base_digest(start))
-    there = None if rebuild else find_built(variant, fingerprint)
-    if there:
-        console.say(f"{variant.reference.name} has this image, tested: nothing to build")
-        return _found(variant, there)
-    engine = start()
-    fingerprint = _checked(ingredients, fingerprint, engine)
-    found = None if rebuild else _held(variant, engine, fingerprint)
-    if found is not None:
-        console.say(f"{reference} is built already: nothing to do")
-        return _built(variant, engine, found, 0, None)
-    job = replace(job, labels={**job.labels, FINGERPRINT: fingerprint})
-    log = folder(variant.root) / "logs" / f"{variant.image}-{variant.reference.tag}.log"
-    console.say(f"building {reference} with {engine.name} {console.LOG_DOTS}")
-    started = time.monotonic()
-    _run(job, engine, log)
-    seconds = time.monotonic() - started
-    found = engine.inspect(reference)
-    if found is None:
-        raise HubtoolError(f"{engine.name} built {reference}, but does not have it", hint=f"the whole log: {log}")
-    console.say(f"built {reference} in {seconds:.1f} s")
-    return _built(variant, engine, found, seconds, log)
+    with get_builder(variant.job.settings.builder).prepare(variant.job) as prepared:
+        work = _Work(variant, start, prepared, Bases(start))
+        found = None if rebuild else work.find()
+        return found or work.build(cache or CacheRules(), again=rebuild)
 
 
-def _with_cache(job: BuildJob, cache: str | None, write: bool) -> BuildJob:
-    if cache is None:
-        if write:
-            raise HubtoolError("there is no build cache to write", hint="name it: --cache REFERENCE")
-        return job
-    reference = ImageReference.parse(cache)
-    own = reference if reference.tag else reference.with_tag(f"{CACHE_TAG}-{job.image}")
-    return replace(job, cache=str(own), cache_write=write)
+@dataclass
+class _Work:
+    """One variant on its way; ``old`` is whether there is an image of it that is too old."""
+
+    variant: Variant
+    start: Callable[[], Engine]
+    prepared: Prepared
+    bases: Bases
+    old: bool = False
+
+    def __post_init__(self) -> None:
+        self.ingredients: Ingredients = self.prepared.ingredients()
+        self.fingerprint = self.ingredients.fingerprint(self.bases.digest)
+
+    def find(self) -> Built | None:
+        """What need not be built: a rebuild of this commit that was not pushed yet, what the registry has, what the
+        engine has."""
+        waiting = self._held() if self._waits() else None
+        there = None if waiting else find_built(self.variant, self.fingerprint)
+        if there and not self._is_old(annotation(document_of(there.content), BUILT)):
+            console.say(f"{self.variant.reference.name} has this image, tested: nothing to build")
+            return _found(self.variant, there)
+        held = waiting or self._held()
+        record = read_record(self.variant.root, self.variant.image)
+        if held is None or self._is_old(record.built if record and record.image_id == held.id else None):
+            return None
+        self.old = False
+        console.say(f"{self.variant.reference} is built already: nothing to do")
+        return _built(self.variant, self.start(), held)
+
+    def _waits(self) -> bool:
+        record = read_record(self.variant.root, self.variant.image)
+        return bool(record and record.rebuilt and not record.digest and record.commit == self.variant.source.commit)
+
+    def _is_old(self, built: str | None) -> bool:
+        self.old = is_old(built, self.variant.freshness)
+        if self.old:
+            console.say(f"the image of {self.variant.image} is older than {self.variant.freshness}: building it again")
+        return self.old
+
+    def _held(self) -> EngineImage | None:
+        engine = self.start()
+        self.fingerprint = _checked(self.ingredients, self.fingerprint, self.bases, engine)
+        return _held(self.variant, engine, self.fingerprint)
+
+    def build(self, rules: CacheRules, *, again: bool) -> Built:
+        """Build it; AGAIN, or where it is too old, anew from the bottom."""
+        engine, anew = self.start(), again or self.old
+        pull = anew and all(map(self.bases.released, self.ingredients.bases))
+        if pull:
+            self.fingerprint = self.ingredients.fingerprint(self.bases.released)
+        else:
+            self.fingerprint = _checked(self.ingredients, self.fingerprint, self.bases, engine)
+        cache, write = find_cache(self.variant, engine, rules)
+        options = BuildOptions(
+            {FINGERPRINT: self.fingerprint}, cache, write, self.variant.packing.compression, anew, pull
+        )
+        rebuilt = anew or look_up(self.variant.reference) is not None
+        reference, log = str(self.variant.reference), _log_of(self.variant)
+        console.say(f"building {reference} with {engine.name} {console.LOG_DOTS}")
+        started = time.monotonic()
+        _run(self.variant, self.prepared, engine, options, log)
+        seconds = time.monotonic() - started
+        found = engine.inspect(reference)
+        if found is None:
+            raise HubtoolError(f"{engine.name} built {reference}, but does not have it", hint=f"the whole log: {log}")
+        console.say(f"built {reference} in {seconds:.1f} s")
+        return _built(self.variant, engine, found, round(seconds, 1), log, rebuilt=rebuilt)
 
 
-def _run(job: BuildJob, engine: Engine, log: Path) -> None:
+def _log_of(variant: Variant) -> Path:
+    return folder(variant.root) / "logs" / f"{variant.image}-{variant.reference.tag}.log"
+
+
+def _run(variant: Variant, prepared: Prepared, engine: Engine, options: BuildOptions, log: Path) -> None:
     """Run the build into the log, which every error names."""
     try:
         log.parent.mkdir(exist_ok=True)
-        with show(job.image, log) as output:
-            for line in get_builder(job.settings.builder).build(job, engine):
+        with show(variant.image, log) as output:
+            for line in prepared.build(engine, options):
                 output.line(line)
     except HubtoolError as error:
         hint = "\n  ".join(filter(None, [error.hint, f"the whole log: {log}"]))
@@ -133,7 +169,7 @@ def _run(job: BuildJob, engine: Engine, log: Path) -> None:
         raise HubtoolError(f"the build stopped: {error.strerror}: {error.filename or log}") from error
 
 
-def _checked(ingredients: Ingredients, fingerprint: str, engine: Engine) -> str:
+def _checked(ingredients: Ingredients, fingerprint: str, bases: Bases, engine: Engine) -> str:
     """FINGERPRINT, or where ENGINE holds an older image under a base's name, on which it would build, one of that."""
     older = {}
     for base in ingredients.bases:
@@ -141,11 +177,10 @@ def _checked(ingredients: Ingredients, fingerprint: str, engine: Engine) -> str:
         known = {digest.partition("@")[2] for digest in held.digests} if held else set()
         if held and known:
             older[base] = known | {held.id}
-    digest_of = base_digest(lambda: engine)
-    stale = {base: min(known) for base, known in older.items() if digest_of(base) not in known}
+    stale = {base: min(known) for base, known in older.items() if bases.digest(base) not in known}
     for base in stale:
         console.warn(f"{engine.name} holds another {base} than its registry, and builds on that")
-    return ingredients.fingerprint(lambda base: stale.get(base) or digest_of(base)) if stale else fingerprint
+    return ingredients.fingerprint(lambda base: stale.get(base) or bases.digest(base)) if stale else fingerprint
 
 
 def _held(variant: Variant, engine: Engine, fingerprint: str) -> EngineImage | None:
@@ -166,17 +201,28 @@ def _fingerprint(image: EngineImage) -> str:
     return str((image.config.get("Labels") or {}).get(FINGERPRINT, ""))
 
 
-def _built(variant: Variant, engine: Engine, image: EngineImage, seconds: float, log: Path | None) -> Built:
+def _built(
+    variant: Variant,
+    engine: Engine,
+    image: EngineImage,
+    seconds: float = 0,
+    log: Path | None = None,
+    *,
+    rebuilt: bool = False,
+) -> Built:
     """Record what is there now. A record of this very image stays, with what it says of tests and pushes."""
     reference = str(variant.reference)
     before = read_record(variant.root, variant.image)
     if before is None or (before.image_id, before.engine) != (image.id, engine.name):
         before = Record(reference, image.id, engine.name)
+    if log:
+        now = datetime.datetime.now(datetime.UTC)
+        before = replace(before, built=now.isoformat(timespec="seconds"), rebuilt=f"{now:%Y%m%d}" if rebuilt else None)
     digest = before.digest if before.reference == reference else None
     record = replace(before, reference=reference, digest=digest, commit=variant.source.commit)
     write_record(variant.root, variant.image, record)
     shown = str(log) if log else None
-    return Built(variant.image, reference, image.id, engine.name, round(seconds, 1), image.size, log is None, shown)
+    return Built(variant.image, reference, image.id, engine.name, seconds, image.size, log is None, shown)
 
 
 def _found(variant: Variant, manifest: Manifest) -> Built:
@@ -190,6 +236,7 @@ def _found(variant: Variant, manifest: Manifest) -> Built:
         test_summary=annotation(document, SUMMARY) or None,
         digest=manifest.digest,
         commit=variant.source.commit,
+        built=annotation(document, BUILT) or None,
     )
     write_record(variant.root, variant.image, record)
     there = str(variant.reference.with_tag(variant.reference.tag, manifest.digest))  # its tag is not set yet
@@ -210,12 +257,8 @@ def _tell(built: Sequence[Built], as_json: bool) -> None:
             "reference": "\n".join(one.reference for one in built),
         }
     )
-    rows = [f"| `{one.reference}` | {_megabytes(one.size)} | {_took(one)} |" for one in built]
+    rows = [f"| `{one.reference}` | {console.bytes_text(one.size)} | {_took(one)} |" for one in built]
     console.github_summary("\n".join(["### Built", "", "| image | size | time |", "|---|---|---|", *rows]))
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.0f} MB"
 
 
 def _took(one: Built) -> str:

@@ -6,9 +6,9 @@ contract, which the manifest says: nothing that a fork's pull request builds can
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 from hubtool.commands.earlier import annotation, document_of
@@ -26,6 +26,7 @@ from hubtool.registries.wire import Patience
 
 # Annotations of a manifest: what the image was made of; the contract it passed, and how.
 FINGERPRINT, TESTED, SUMMARY = "hubtool.fingerprint", "hubtool.tested", "hubtool.test-summary"
+BUILT = "hubtool.built"  # when (ISO 8601, UTC)
 TESTS = "hubtool.tests"  # a hash of the repository's own tests, which say nothing to the fingerprint
 IMAGE_TESTS, BROWSER_TESTS = "image-tests", "browser-tests"
 SHORT = Patience(connect=5, other=10)  # an answer spares a build; without one there is a build
@@ -63,37 +64,80 @@ def hash_of_tests(root: Path) -> str:
     return found.hexdigest()[:32]
 
 
+def is_old(built: str | None, freshness: datetime.timedelta | None) -> bool:
+    """Whether what was BUILT then (ISO 8601) has to be built again; also what nobody knows the age of."""
+    if freshness is None:
+        return False
+    try:
+        then = datetime.datetime.fromisoformat(built or "")
+        return datetime.datetime.now(datetime.UTC) - then > freshness
+    except (ValueError, TypeError):  # no time, or one without its zone
+        return True
+
+
 def look_up(reference: ImageReference) -> Manifest | None:
     """What stands at a tag, asked for once; None where there is nothing, or no answer."""
     try:
-        registry = registry_for(reference)
-        with RegistryClient(reference, registry, registry.credentials(reference), patience=SHORT) as client:
-            url = client.session.url(f"manifests/{reference.tag or 'latest'}")
-            answer = client.session.request("GET", url, headers={"Accept": ACCEPT}, retry=False)
+        return ask_for(reference)
     except HubtoolError:
         return None
-    if answer.status != 200:
-        return None
+
+
+def ask_for(reference: ImageReference) -> Manifest | None:
+    """What stands at a tag, asked for once; None where there is nothing. Raises HubtoolError for any other answer,
+    and for none."""
+    with short_client(reference) as client:
+        url = client.session.url(f"manifests/{reference.tag or 'latest'}")
+        answer = client.session.request("GET", url, headers={"Accept": ACCEPT}, retry=False)
+        if answer.status == 404:
+            return None
+        if answer.status != 200:
+            client.session.fail(answer)
     media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
     return Manifest(digest_of(answer.body), media_type, answer.body)
 
 
-def base_digest(engine: Callable[[], Engine]) -> Callable[[str], str]:
-    """The digest of a base image: its registry's, else the id that the engine has, which is started for that only;
-    "" where neither knows it."""
+def short_client(reference: ImageReference) -> RegistryClient:
+    """A client that gives up soon."""
+    registry = registry_for(reference)
+    return RegistryClient(reference, registry, registry.credentials(reference), patience=SHORT)
 
-    @cache
-    def digest(name: str) -> str:
-        try:
-            reference = ImageReference.parse(name)
-        except HubtoolError:
-            return ""
-        if reference.digest:
-            return reference.digest
-        found = look_up(reference)
-        if found:
-            return found.digest
-        held = engine().inspect(name)
+
+class Bases:
+    """The digests of base images: a registry's, else the id that the engine has, which START gives for that only."""
+
+    def __init__(self, start: Callable[[], Engine]) -> None:
+        self._start = start
+        self._released: dict[str, str] = {}
+
+    def released(self, name: str) -> str:
+        """The digest that NAME has in its registry; "" where that does not tell."""
+        if name not in self._released:
+            self._released[name] = _released(name)
+        return self._released[name]
+
+    def digest(self, name: str) -> str:
+        """The registry's digest, else the engine's id; "" where neither knows it."""
+        found = self.released(name)
+        if found or not _is_reference(name):
+            return found
+        held = self._start().inspect(name)
         return held.id if held else ""
 
-    return digest
+
+def _is_reference(name: str) -> bool:
+    try:
+        ImageReference.parse(name)
+    except HubtoolError:
+        return False
+    return True
+
+
+def _released(name: str) -> str:
+    if not _is_reference(name):
+        return ""
+    reference = ImageReference.parse(name)
+    if reference.digest:
+        return reference.digest
+    found = look_up(reference)
+    return found.digest if found else ""

@@ -11,6 +11,7 @@ from typing import Any
 from hubtool import console
 from hubtool.commands import bump as bumping
 from hubtool.commands.build import build_variant
+from hubtool.commands.build_cache import CacheRules
 from hubtool.commands.publish import Pushed, PushRules, check_push, push_variant
 from hubtool.commands.push import as_data, tell_github
 from hubtool.commands.test import tell, test_variant
@@ -43,8 +44,8 @@ def release(
     hubs: Sequence[str] = (),
     deployment: str | None = None,
     no_bump: bool = False,
-    cache: str | None = None,
-    cache_write: bool = False,
+    cache: CacheRules | None = None,
+    rebuild: bool = False,
     dry_run: bool = False,
     as_json: bool = False,
 ) -> None:
@@ -63,7 +64,7 @@ def release(
     pushed = []
     for variant in variants:
         console.say(f"\n== build {variant.reference}")
-        built = build_variant(variant, chosen, cache=cache, cache_write=cache_write)
+        built = build_variant(variant, chosen, cache, rebuild=rebuild)
         if built.engine != REGISTRY:  # where it was tested
             _test(variant, chosen())
         pushed.append(_push(config, variant, chosen, tag, dry_run))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -10,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from hubtool.config.contract import PROFILES, RUN_USER, RUN_USERS, ContractName, KnownIssue, Parameters
 from hubtool.config.deployment import Deployment
-from hubtool.config.kinds import Model, Name, Variable, check_name
+from hubtool.config.kinds import Age, Model, Name, Variable, age_of, check_name, check_place
 from hubtool.config.stack import AxisName, AxisValue, Skip, Some, chosen_axes
 from hubtool.errors import HubtoolError
 from hubtool.reference import ImageReference
@@ -140,6 +141,7 @@ class Image(Model):
     start_seconds: int = Field(
         120, ge=1, le=3600, description="How long the server may take until it answers, in seconds."
     )
+    freshness: Age | None = Field(None, description="The file's freshness, for this image; or never.")
 
     @field_validator("axes", mode="before")
     @classmethod
@@ -193,6 +195,16 @@ class Config(Model):
         description="Further repositories of the same registry, like quay.io/team/other: layers that their newest "
         "image has are taken from there. Those of the other images here are anyway.",
     )
+    cache: bool | str = Field(
+        True,
+        description="The registry build cache: true for the tag buildcache beside each image, a reference for another "
+        "place, false for none.",
+    )
+    freshness: Age | None = Field(
+        None,
+        description="Build an image again, with fresh base images and packages, once the one in the registry was built "
+        "longer ago: 12h, 7d, 2w. Left out, age is no reason.",
+    )
     deployment: Deployment | None = Field(None, description="Where the images are deployed from.")
 
     @model_validator(mode="before")
@@ -225,6 +237,13 @@ class Config(Model):
             check_name(name)
         return value
 
+    @field_validator("cache", mode="before")
+    @classmethod
+    def _is_a_cache(cls, value: Any) -> Any:
+        if not isinstance(value, bool):
+            check_place(value if isinstance(value, str) else repr(value))
+        return value
+
     def siblings(self, image: str) -> tuple[ImageReference, ...]:
         """Where images are released to that may have layers in common with IMAGE, at its registry."""
         own = self.reference(image)
@@ -241,3 +260,7 @@ class Config(Model):
     def environment_of(self, image: str) -> EnvironmentName:
         """The image's own environment setting, else the file's."""
         return self.images[image].environment or self.environment
+
+    def freshness_of(self, image: str) -> datetime.timedelta | None:
+        """The age from which on IMAGE is built again: its own, else the file's; None for never."""
+        return age_of(self.images[image].freshness or self.freshness)

@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from hubtool.errors import HubtoolError
 from hubtool.process import Completed
+
+
+class Unsupported(HubtoolError):
+    """This engine can't do what a container was asked to have; another engine may."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +21,8 @@ class EngineBuild:
 
     ``context`` is a tar stream that holds the Dockerfile at ``dockerfile``, or the path of a folder.
     ``cache`` is a repository reference for the registry build cache; with ``cache_write`` False it is only
-    read. ``network`` "host" lets RUN steps reach services on this machine's loopback.
+    read, else written in ``cache_compression`` as far as the engine can. ``network`` "host" lets RUN steps reach
+    services on this machine's loopback.
     """
 
     tag: str
@@ -27,6 +33,7 @@ class EngineBuild:
     platform: str | None = None
     cache: str | None = None
     cache_write: bool = False
+    cache_compression: str = "gzip"
     network: str | None = None
     extra: Sequence[str] = ()
 
@@ -38,7 +45,9 @@ class ContainerSpec:
     a uid: there the container finds an empty, writable folder of that user and group 100 (mode 2775, programs
     may run from it), as a hub's fresh home volume is, and it is gone with the container. ``network`` "none" leaves
     only loopback. With ``new_privileges`` False no program gets more rights than it was started with (setuid, sudo).
-    ``shm`` is the size of /dev/shm in bytes; ``processes`` and ``memory`` (bytes) are the most that it may have."""
+    ``shm`` is the size of /dev/shm in bytes; ``processes`` and ``memory`` (bytes) are the most that it may have: where
+    they are left out, as many as no server needs (docker), or no limit (buildah). With
+    ``reaches_machine`` the container finds this machine under the name that MACHINE_NAMES has for its engine."""
 
     image: str
     command: Sequence[str] | None = None
@@ -56,6 +65,11 @@ class ContainerSpec:
     shm: int | None = None
     processes: int | None = None
     memory: int | None = None
+    reaches_machine: bool = False
+
+
+# How a container calls this machine, by the engine's name; buildah's share its network.
+MACHINE_NAMES: Mapping[str, str] = {"docker": "host.docker.internal", "buildah": "127.0.0.1"}
 
 
 @dataclass(frozen=True)
@@ -102,7 +116,13 @@ class Container(Protocol):
         """None while it runs."""
         ...
 
-    def logs(self) -> str: ...
+    def out_of_memory(self) -> bool:
+        """Whether a program of it was ended since it had no memory left."""
+        ...
+
+    def logs(self) -> str:
+        """What it printed; of very much only a part (the last of it, where the engine can tell)."""
+        ...
 
     def stop(self, timeout: float = 10) -> float:
         """SIGTERM, then after TIMEOUT seconds SIGKILL; returns the seconds it took."""
@@ -117,6 +137,7 @@ class Engine(Protocol):
     """What hubtool needs of a container engine. Failures that a user can mend raise HubtoolError."""
 
     name: str
+    bounded_cache: bool  # whether its registry build cache is one reference, written over by each build
 
     def check(self) -> str:
         """Version and manner of the engine for `doctor`; raises HubtoolError with a hint where unusable."""
@@ -143,7 +164,8 @@ class Engine(Protocol):
         ...
 
     def clean(self, run: str) -> int:
-        """Remove every container labelled ``hubtool.run=RUN``, with its anonymous volumes; returns how many."""
+        """Remove every container labelled ``hubtool.run=RUN``, with its anonymous volumes, and the volumes and
+        networks that carry this label; returns how many containers."""
         ...
 
     def export(self, image: str, target: Path) -> None:
@@ -166,8 +188,6 @@ ENGINES = ("docker", "buildah")
 
 def get_engine(name: str) -> Engine:
     """The engine called NAME, not yet checked; raises HubtoolError for an unknown one."""
-    from hubtool.errors import HubtoolError
-
     if name == "docker":
         from hubtool.engines.docker import DockerEngine
 
@@ -185,8 +205,6 @@ def choose_engine(name: str | None = None) -> Engine:
     Raises HubtoolError that says for each engine why it can't be used.
     """
     import os
-
-    from hubtool.errors import HubtoolError
 
     wanted = name or os.environ.get("HUBTOOL_ENGINE")
     if wanted:

@@ -9,6 +9,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
@@ -25,12 +26,14 @@ else:
     from backports import tarfile
 
 LOCAL = "localhost/"
+CACHE_REFUSED = "Error: failed pushing cache to "
 
 
 class BuildahEngine:
     """buildah on PATH, with the storage driver that works: the configured one, else vfs."""
 
     name = "buildah"
+    bounded_cache = False  # a tag for each step that ever was; 1.28 (Debian 12) does not even use them
 
     @cached_property
     def _program(self) -> tuple[str | Path, ...]:
@@ -75,16 +78,26 @@ class BuildahEngine:
     def build(self, build: EngineBuild) -> Iterator[str]:
         """Build, yielding output lines as they come. The tag names the image only if all went well."""
         with _folder(build.context) as context:
-            words = [*self._program, *build_arguments(build, context, self.isolation)]
             before = self._containers()
             try:
-                yield from stream(*words, env={"BUILDAH_ISOLATION": self.isolation})
+                yield from self._build(build, context)
             except ProcessError as error:
                 self._remove_working(before)
                 raise failures.explain(error, prune="buildah rmi --prune") from error
             except BaseException:
                 self._remove_working(before)
                 raise
+
+    def _build(self, build: EngineBuild, context: Path) -> Iterator[str]:
+        """Build; where only the build cache could not be written, without it."""
+        words = [*self._program, *build_arguments(build, context, self.isolation)]
+        try:
+            yield from stream(*words, env={"BUILDAH_ISOLATION": self.isolation})
+        except ProcessError as error:
+            if CACHE_REFUSED not in error.output:
+                raise
+            yield f"build cache not written: {failures.last_lines(error.output)}"
+            yield from self._build(replace(build, cache=None, cache_write=False), context)
 
     def _containers(self) -> set[str]:
         listed = json.loads(run(*self._program, "containers", "--json").stdout or "[]") or []

@@ -14,11 +14,13 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import IO
 
-from hubtool.engines import ContainerSpec
+from hubtool.engines import ContainerSpec, Unsupported
 from hubtool.engines.leftovers import forget
 from hubtool.errors import HubtoolError
 from hubtool.process import Completed, ProcessError, end_group, run
@@ -29,6 +31,7 @@ _ADDED = re.compile(
     r"(?:Error: (?:exit status \d+|signal: [\w ]+|while running runtime: .*)\n?)?\Z"
 )
 HOME_GROUP = 100
+LOG_BYTES = 32 * 1024 * 1024
 VARIABLES = "/run/hubtool-variables"  # the file inside that holds the container's variables
 
 
@@ -47,20 +50,30 @@ class BuildahContainer:
 
     def start(self, argv: Sequence[str]) -> None:
         """Start ARGV (entrypoint and command) as the container's own program."""
+        refuse(self._spec)
         for target, uid in self._spec.empty.items():
             self._volumes[target] = (str(self._empty(uid)), "rw")
         for port in self._spec.ports:
             _is_free(port)
-        user, argv = self._with_groups(self._spec.user, argv)
+        user, argv = self._as_user(self._spec.user, argv)
         words = self._run_words(user, self._spec.environment, self._spec.workdir)
-        with (self._folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [*words, *argv],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._process = subprocess.Popen(
+            [*words, *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._log = (self._folder / "log").open("wb")
+        self._keeper = threading.Thread(target=self._keep, args=(self._process.stdout,), daemon=True)
+        self._keeper.start()
+
+    def _keep(self, output: IO[bytes]) -> None:
+        """Keep the first of what it prints; the rest is read too, so that it goes on."""
+        with output, self._log as log:
+            while piece := os.read(output.fileno(), 65536):
+                log.write(piece[: max(0, LOG_BYTES - log.tell())])
+                log.flush()
 
     def _empty(self, uid: int) -> Path:
         folder = Path(tempfile.mkdtemp(prefix="empty-", dir=self._folder))
@@ -73,7 +86,7 @@ class BuildahContainer:
     def _run_words(self, user: str | None, environment: Mapping[str, str], workdir: str | None) -> tuple[str, ...]:
         """The words before those of the program inside. Variables travel in a file that a shell reads there: what
         stands in a program's arguments, every user of this machine can see."""
-        words = ["run", "--isolation", self._isolation, "--network", self._spec.network or "host"]
+        words = ["run", "--isolation", self._isolation, "--network", "host"]
         words += ["--user", user] if user else []
         for target, (source, mode) in self._volumes.items():
             words += ["--volume", f"{source}:{target}:{mode}"]
@@ -95,23 +108,25 @@ class BuildahContainer:
             Path(name).chmod(0o644)  # whom a name means, only the image knows
         return Path(name)
 
-    def _with_groups(self, user: str | None, argv: Sequence[str]) -> tuple[str | None, list[str]]:
-        """USER and ARGV, by way of setpriv (util-linux) where that user has supplementary groups: buildah has
-        no option for them."""
-        if not self._spec.groups or user != self._spec.user:
+    def _as_user(self, user: str | None, argv: Sequence[str]) -> tuple[str | None, list[str]]:
+        """USER and ARGV, by way of setpriv (util-linux) where that user has supplementary groups or shall get no
+        privileges: buildah has no option for them."""
+        if (not self._spec.groups and self._spec.new_privileges) or user != self._spec.user:
             return user, list(argv)
         name, _, group = (user or "").partition(":")
-        home = self._home_where_groups_work(name) if name.isdigit() else None
+        home = self._home_where_setpriv_works(name) if name.isdigit() else None
         if home is None:
-            raise HubtoolError(
-                "buildah cannot give a container supplementary groups here",
+            raise Unsupported(
+                "buildah cannot set a container's supplementary groups, or no-new-privileges, here",
                 hint="name the user by number, and have util-linux in the image; or use --engine docker",
             )
-        ids = [f"--reuid={name}", f"--regid={group or name}", f"--groups={','.join(self._spec.groups)}"]
+        groups = f"--groups={','.join(self._spec.groups)}" if self._spec.groups else "--clear-groups"
+        ids = [f"--reuid={name}", f"--regid={group or name}", groups]
+        ids += [] if self._spec.new_privileges else ["--no-new-privs"]
         # setpriv leaves HOME as it is for root; buildah itself sets the user's.
         return "0", ["env", f"HOME={home}", "setpriv", *ids, "--", *argv]
 
-    def _home_where_groups_work(self, user: str) -> str | None:
+    def _home_where_setpriv_works(self, user: str) -> str | None:
         """The HOME that buildah gives USER, asked once; None where setpriv is not in the image."""
         if user not in self._homes:
             words = (*self._run_words("0", {}, None), "setpriv", "-V")
@@ -132,7 +147,7 @@ class BuildahContainer:
     ) -> Completed:
         """Run a program inside; never raises for its exit code. Past TIMEOUT (seconds) it is ended and
         ProcessError raised."""
-        chosen, words = self._with_groups(user or self._spec.user, argv)
+        chosen, words = self._as_user(user or self._spec.user, argv)
         try:
             together = {**self._spec.environment, **(environment or {})}
             done = run(*self._run_words(chosen, together, workdir), *words, check=False, timeout=timeout)
@@ -170,7 +185,14 @@ class BuildahContainer:
         """None while it runs."""
         return self._process.poll() if self._process is not None else 0
 
+    def out_of_memory(self) -> bool:
+        """Not told by buildah."""
+        return False
+
     def logs(self) -> str:
+        """What it printed; of more than 32 MB the first."""
+        if self._process is not None and self._process.poll() is not None:
+            self._keeper.join(2)  # it reads what the program said last
         try:
             return _ADDED.sub("", (self._folder / "log").read_text(errors="replace"))
         except FileNotFoundError:
@@ -201,6 +223,20 @@ class BuildahContainer:
         run(*self._program, "rm", self.id, check=False)
         shutil.rmtree(self._folder, ignore_errors=True)
         forget(self)
+
+
+def refuse(spec: ContainerSpec) -> None:
+    """Raise Unsupported for what SPEC asks for and buildah can't give: it has no container that goes on, into whose
+    network and control group a further program could be put."""
+    asked = {
+        f"the network '{spec.network}'": spec.network not in (None, "host"),
+        "a size of /dev/shm": spec.shm is not None,
+        "a limit of processes": spec.processes is not None,
+        "a limit of memory": spec.memory is not None,
+    }
+    wanted = [what for what, is_asked in asked.items() if is_asked]
+    if wanted:
+        raise Unsupported(f"buildah cannot give a container {', '.join(wanted)}", hint="use --engine docker")
 
 
 def _is_free(port: int) -> None:

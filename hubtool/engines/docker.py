@@ -29,6 +29,7 @@ class DockerEngine:
     """A Docker daemon: $DOCKER_HOST's, else the current docker context's, else the default socket's."""
 
     name = "docker"
+    bounded_cache = True
 
     @cached_property
     def _client(self) -> Any:
@@ -65,6 +66,19 @@ class DockerEngine:
             yield from stream(self._cli.path, *arguments, env=self._cli.environment, stdin=context, grace=1)
         except ProcessError as error:
             raise self._explain(error) from error
+        if build.cache and build.cache_write and not self._cli.buildx:
+            yield from self._push_cache(build.tag, build.cache)
+
+    def _push_cache(self, image: str, cache: str) -> Iterator[str]:
+        """Push IMAGE, which tells of its own steps, as the build cache: all that the daemon's BuildKit can write. A
+        refusal is one line, and no error."""
+        self.tag(image, cache)
+        try:
+            yield from stream(self._cli.path, "push", "--quiet", cache)
+        except ProcessError as error:
+            yield f"build cache not written: {failures.last_lines(error.output)}"
+        finally:
+            self.remove_image(cache)
 
     def _explain(self, error: ProcessError) -> HubtoolError:
         try:
@@ -122,12 +136,17 @@ class DockerEngine:
         return None
 
     def clean(self, run: str) -> int:
-        """Remove every container labelled ``hubtool.run=RUN``, with its anonymous volumes; returns how many."""
+        """Remove every container labelled ``hubtool.run=RUN``, with its anonymous volumes, and the volumes and networks
+        that carry this label; returns how many containers."""
+        ours = {"label": f"{LABEL}={run}"}
         with speaking("docker ps"):
-            ours = {"label": f"{LABEL}={run}"}
             found = self._client.containers.list(all=True, filters=ours, ignore_removed=True)
         for container in found:
             DockerContainer(container, "", shared=False).remove()
+        with speaking("docker volume rm, network rm"):
+            for left in [*self._client.volumes.list(filters=ours), *self._client.networks.list(filters=ours)]:
+                with contextlib.suppress(docker.errors.NotFound):  # it went with its container
+                    left.remove()
         return len(found)
 
     def export(self, image: str, target: Path) -> None:

@@ -106,7 +106,9 @@ def _cache_arguments(cli: DockerCli, build: EngineBuild, cache_to: bool) -> list
         return ["--cache-from", build.cache, *inline]
     words = ["--cache-from", f"type=registry,ref={build.cache}"]
     if build.cache_write and cache_to:
+        # All steps of one build, those of earlier stages as well; nothing of the builds before.
         options = "mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"
+        options += f",compression={build.cache_compression}"
         words += ["--cache-to", f"type=registry,ref={build.cache},{options}"]
     return words
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import tempfile
 import threading
@@ -18,10 +19,17 @@ import docker.errors
 import docker.types
 import requests
 
-from hubtool.engines import ContainerSpec
+from hubtool.engines import MACHINE_NAMES, ContainerSpec
 from hubtool.engines.leftovers import LABEL, RUN_ID, forget
 from hubtool.errors import HubtoolError
 from hubtool.process import Completed, ProcessError
+
+# What a container has where its spec doesn't say: as much as no server needs, and less than ends this machine.
+PROCESSES = 4096
+MEMORY = 8 * 1024**3
+MEMORY_SHARE = 2  # of this machine's, at most one part in so many
+LOG = {"max-size": "16m", "max-file": "2"}  # and no more on the disk, whatever it prints
+EXEC_OUTPUT = 64 * 1024 * 1024  # bytes of each stream of a program that are kept
 
 
 @contextmanager
@@ -55,17 +63,24 @@ def run_arguments(spec: ContainerSpec, host: str) -> dict[str, Any]:
         "labels": {LABEL: RUN_ID, **spec.labels},
         "security_opt": [] if spec.new_privileges else ["no-new-privileges"],
         "shm_size": spec.shm,
-        "pids_limit": spec.processes,
-        "mem_limit": spec.memory,
+        "pids_limit": spec.processes or PROCESSES,
+        "mem_limit": spec.memory or _memory(),
+        "log_config": docker.types.LogConfig(type=docker.types.LogConfig.types.JSON, config=LOG),
+        "extra_hosts": {MACHINE_NAMES["docker"]: "host-gateway"} if spec.reaches_machine else {},
         "detach": True,
     }
+
+
+def _memory() -> int:
+    here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(MEMORY, here // MEMORY_SHARE)
 
 
 def _empty(path: str, uid: int) -> Any:
     # An anonymous volume and not --tmpfs: files can be copied into it, and its programs may run.
     options = {"type": "tmpfs", "device": "tmpfs", "o": f"uid={uid},gid=100,mode=2775"}
     driver = docker.types.DriverConfig("local", options)
-    return docker.types.Mount(path, None, type="volume", no_copy=True, driver_config=driver)
+    return docker.types.Mount(path, None, type="volume", no_copy=True, driver_config=driver, labels={LABEL: RUN_ID})
 
 
 class DockerContainer:
@@ -140,7 +155,13 @@ class DockerContainer:
         state = self._container.attrs["State"]
         return None if state["Status"] in ("running", "created", "paused", "restarting") else int(state["ExitCode"])
 
+    def out_of_memory(self) -> bool:
+        """Whether a program of it was ended since it had no memory left."""
+        self._reload()
+        return bool(self._container.attrs["State"].get("OOMKilled"))
+
     def logs(self) -> str:
+        """What it printed; of more than 32 MB the last."""
         with speaking("docker logs"):
             return str(self._container.logs().decode(errors="replace"))
 
@@ -165,7 +186,7 @@ class DockerContainer:
 
 
 class _Output:
-    """Reads the output of an exec in the background, so that a time limit can be held."""
+    """Reads the output of an exec in the background, so that a time limit can be held; of very much, the first."""
 
     def __init__(self, api: Any, exec_id: str) -> None:
         self._parts = (io.BytesIO(), io.BytesIO())
@@ -178,7 +199,7 @@ class _Output:
         try:
             for pieces in stream:
                 for part, piece in zip(self._parts, pieces, strict=True):
-                    part.write(piece or b"")
+                    part.write((piece or b"")[: max(0, EXEC_OUTPUT - part.tell())])
         except Exception as error:  # handed to the thread that waits
             self._error = error
 

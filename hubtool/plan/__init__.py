@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from hubtool.config import FILE_NAME, CompressionName, Config, LayerStyle
 from hubtool.errors import HubtoolError, Where
 from hubtool.plan.source import Source
 from hubtool.reference import ImageReference
+
+CACHE_TAG = "buildcache"
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,22 @@ class Packing:
 
 
 @dataclass(frozen=True)
+class BuildCache:
+    """Where an image's registry build cache is; ``named`` is whether somebody said so."""
+
+    reference: ImageReference
+    named: bool = True
+
+    @classmethod
+    def at(cls, place: ImageReference, image: str) -> BuildCache:
+        """The cache of IMAGE at a PLACE that somebody named, and that has one for each image where it has no tag."""
+        return cls(place if place.tag else place.with_tag(f"{CACHE_TAG}-{image}"))
+
+
+@dataclass(frozen=True)
 class Variant:
-    """One image to build, test and publish. ``reference`` has registry, repository and tag."""
+    """One image to build, test and publish. ``reference`` has registry, repository and tag; ``freshness`` is the age
+    from which on it is built again."""
 
     image: str
     reference: ImageReference
@@ -34,6 +51,8 @@ class Variant:
     root: Path
     source: Source
     packing: Packing = Packing()
+    cache: BuildCache | None = None
+    freshness: datetime.timedelta | None = None
 
 
 def make_plan(
@@ -83,7 +102,16 @@ def _variant(
         labels={**source.labels(), **labels, **settings.labels},
     )
     packing = Packing(config.layers, config.compression, config.max_layers, config.siblings(name))
-    return Variant(name, reference, job, settings.contract, root, source, packing)
+    cache, freshness = _cache(config, name), config.freshness_of(name)
+    return Variant(name, reference, job, settings.contract, root, source, packing, cache, freshness)
+
+
+def _cache(config: Config, name: str) -> BuildCache | None:
+    if config.cache is False:
+        return None
+    if config.cache is True:
+        return BuildCache(config.reference(name).with_tag(CACHE_TAG), named=False)
+    return BuildCache.at(ImageReference.parse(config.cache), name)
 
 
 def _ca_bundle(config: Config, root: Path) -> Path | None:

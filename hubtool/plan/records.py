@@ -17,8 +17,9 @@ REGISTRY = "registry"
 @dataclass(frozen=True)
 class Record:
     """The last build of an image: its reference and the engine's id; which contract that very id passed
-    (``tested``), and the digest it was pushed as (``digest``); the ``commit`` that it was last built for. An
-    image that the registry had, and no engine built, has the engine "registry"."""
+    (``tested``), and the digest it was pushed as (``digest``); the ``commit`` that it was last built for, and when it
+    was ``built`` (ISO 8601, UTC). ``rebuilt`` is the day, YYYYMMDD, of a build of what was released already. An image
+    that the registry had, and no engine built, has the engine "registry"."""
 
     reference: str
     image_id: str
@@ -27,6 +28,8 @@ class Record:
     test_summary: str | None = None
     digest: str | None = None
     commit: str | None = None
+    built: str | None = None
+    rebuilt: str | None = None
 
     @property
     def in_registry(self) -> bool:

@@ -208,7 +208,7 @@ def test_github_actions_reads_outputs_and_a_summary(hubtool: Hubtool, repository
         (["three"], {}, "no image called 'three'"),
         (["--engine", "podman"], {}, "no engine called 'podman'"),
         (["--engine", "docker"], {"DOCKER_HOST": "unix:///no/such.sock"}, "Docker does not answer"),
-        (["--cache-write"], {}, "there is no build cache to write"),
+        (["--no-cache", "--cache-write"], {}, "goes with neither --cache nor --cache-write"),
         (["--cache", "NOT A REFERENCE"], {}, "is not an image reference"),
         (["--tag", "-x"], {}, "is not a tag"),
     ],

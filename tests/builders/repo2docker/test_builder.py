@@ -10,7 +10,7 @@ import pytest
 import trustme
 import uv
 
-from hubtool.builders import CREATED, REVISION, BuildJob
+from hubtool.builders import CREATED, REVISION, BuildJob, BuildOptions
 from hubtool.builders.repo2docker import Repo2DockerBuilder
 from hubtool.config import Image, Site
 from hubtool.engines import Engine, EngineBuild
@@ -92,7 +92,8 @@ def job_of(mirror: Mirror, root: Path, base: str, bundle: Path, name: str, **mor
 
 
 def build(job: BuildJob, engine: Engine) -> list[str]:
-    return list(Repo2DockerBuilder().build(job, engine))
+    with Repo2DockerBuilder().prepare(job) as prepared:
+        return list(prepared.build(engine, BuildOptions()))
 
 
 PLANTED: Mapping[str, str] = {
@@ -362,16 +363,18 @@ def test_at_run_time_the_settings_stay(
 
 
 def test_a_fingerprint_is_of_everything_that_decides(tmp_path: Path) -> None:
-    builder = Repo2DockerBuilder()
     write_files(tmp_path, {"Dockerfile": "FROM example.org/base:1\n", "x": "1"})
     job = make_job(tmp_path, base="example.org/base:1")
     digests = {"example.org/base:1": "sha256:1"}
 
-    def differs(**changes: object) -> bool:
-        changed = BuildJob(**{**job.__dict__, **changes})
-        return builder.ingredients(changed).fingerprint(digests.__getitem__) != first
+    def fingerprint(job: BuildJob) -> str:
+        with Repo2DockerBuilder().prepare(job) as prepared:
+            return prepared.ingredients().fingerprint(digests.__getitem__)
 
-    first = builder.ingredients(job).fingerprint(digests.__getitem__)
+    def differs(**changes: object) -> bool:
+        return fingerprint(BuildJob(**{**job.__dict__, **changes})) != first
+
+    first = fingerprint(job)
     assert not differs()
     assert not differs(reference=job.reference.with_tag("another"))
     assert not differs(labels={REVISION: "1", CREATED: "2"})

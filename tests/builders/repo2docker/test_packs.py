@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from hubtool.builders import BuildJob, BuildOptions
 from hubtool.builders.repo2docker import Repo2DockerBuilder
 from hubtool.builders.repo2docker.reading import prepare
 from hubtool.config import Site
+from hubtool.engines import get_engine
 from hubtool.process import run
 from tests.builders.repo2docker.conftest import make_job, write_files
 from tests.builders.repo2docker.services import running_services
@@ -57,6 +59,11 @@ def reached(services: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Map
     return services
 
 
+def dockerfile_of(job: BuildJob) -> str:
+    with Repo2DockerBuilder().prepare(job) as prepared:
+        return prepared.dockerfile()
+
+
 def theirs(context: Path) -> list[str]:
     """What the program jupyter-repo2docker says it would build."""
     words = ["--no-build", "--user-id", "1000", "--user-name", "jovyan", "--target-repo-dir", "/srv/repo"]
@@ -69,7 +76,7 @@ def theirs(context: Path) -> list[str]:
 def test_the_dockerfile_is_repo2dockers_own(tmp_path: Path, name: str) -> None:
     write_files(tmp_path, REPOSITORIES[name])
     here = Path.cwd()
-    ours = Repo2DockerBuilder().dockerfile(make_job(tmp_path))
+    ours = dockerfile_of(make_job(tmp_path))
     assert Path.cwd() == here
     assert ours.rstrip("\n").splitlines() == theirs(tmp_path)
 
@@ -91,13 +98,24 @@ def test_with_a_mirror_no_public_conda_host_is_left(tmp_path: Path, name: str, r
 def test_with_a_cran_mirror_no_snapshot_service_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     write_files(tmp_path, REPOSITORIES["R"])
-    text = Repo2DockerBuilder().dockerfile(make_job(tmp_path, site=SITE))
+    text = dockerfile_of(make_job(tmp_path, site=SITE))
     assert text.count("https://mirror.example/cran") >= 2
+
+
+@pytest.mark.usefixtures("reached")
+def test_a_repository_is_read_once_for_its_fingerprint_and_its_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Repo2DockerBuilder().prepare(make_job(write_files(tmp_path, REPOSITORIES["R"]))) as prepared:
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # the snapshot service does not answer twice
+        assert prepared.ingredients().bases
+        assert "2026-01-02" in prepared.dockerfile()
+        assert next(prepared.build(get_engine("docker"), BuildOptions()))
 
 
 def test_the_dockerfile_does_not_change_from_run_to_run(tmp_path: Path) -> None:
     job = make_job(write_files(tmp_path, REPOSITORIES["conda"]), site=SITE)
-    assert Repo2DockerBuilder().dockerfile(job) == Repo2DockerBuilder().dockerfile(job)
+    assert dockerfile_of(job) == dockerfile_of(job)
 
 
 def test_settings_reach_the_dockerfile(tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""The registry build cache, by each engine as far as it can."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from hubtool.engines import Engine
+from hubtool.process import run
+from hubtool.sandbox.registry import local_registry
+from tests.engines.conftest import SMALL, build_of
+
+pytestmark = pytest.mark.engine
+MADE = "localhost/hubtool-test:made"
+
+
+@pytest.fixture(scope="module")
+def anyones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A registry that asks for no login."""
+    folder = tmp_path_factory.mktemp("registry")
+    with local_registry(folder) as host, pytest.MonkeyPatch.context() as patch:
+        (folder / "registries.conf").write_text(f'[[registry]]\nlocation = "{host}"\ninsecure = true\n')
+        patch.setenv("CONTAINERS_REGISTRIES_CONF", str(folder / "registries.conf"))
+        yield host
+
+
+def forget(engine: Engine) -> None:
+    """As on a machine that never built it."""
+    engine.remove_image(MADE)
+    if engine.name == "docker":
+        run("docker", "builder", "prune", "--all", "--force")
+
+
+def test_what_was_written_is_read_and_not_run_again(engine: Engine, anyones: str) -> None:
+    cache = f"{anyones}/cached/{engine.name}:buildcache"
+    mark = f"said {time.time()}"
+    text = f"FROM {SMALL}\nRUN echo {mark}\nRUN true\n"
+
+    def build(write: bool) -> list[str]:
+        lines = engine.build(build_of(text, cache=cache, cache_write=write))
+        return [line for line in lines if "echo" not in line]
+
+    assert any(line.endswith(mark) for line in build(write=True))
+    assert engine.inspect(cache) is None
+    forget(engine)
+    again = build(write=False)
+    assert any("CACHED" in line or "Cache pulled" in line for line in again)
+    if engine.name != "buildah":  # 1.28, Debian 12's, finds the step there and runs it all the same
+        assert not any(line.endswith(mark) for line in again)
+    tags = httpx.get(f"http://{anyones}/v2/cached/{engine.name}/tags/list", trust_env=False).json()["tags"]
+    assert (tags == ["buildcache"]) == engine.bounded_cache
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_cache_that_is_nowhere_fails_no_build(engine: Engine, write: bool) -> None:
+    text = f"FROM {SMALL}\nRUN echo {time.time()}\n"
+    lines = list(engine.build(build_of(text, cache="127.0.0.1:1/no/where:buildcache", cache_write=write)))
+    assert engine.inspect(MADE) is not None
+    assert any(line.startswith("build cache not written: ") for line in lines) == write
