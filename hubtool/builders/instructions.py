@@ -14,10 +14,11 @@ _WITH_HEREDOCS = ("RUN", "COPY", "ADD")
 
 @dataclass(frozen=True)
 class Instruction:
-    """An instruction: the line (from 1) that it begins on, its keyword in upper case, all that follows it with
-    continued lines joined, and the here-documents below it."""
+    """An instruction: the lines (from 1) that it begins and ends on, its keyword in upper case, all that follows it
+    with continued lines joined by a space, and the here-documents below it."""
 
     line: int
+    end: int
     keyword: str
     value: str
     documents: str = ""
@@ -25,20 +26,33 @@ class Instruction:
 
 def instructions(text: str) -> Iterator[Instruction]:
     """The instructions of TEXT in order; comments and empty lines are left out, also inside a continued one."""
-    lines = enumerate(text.splitlines(), 1)
+    lines = _Lines(text)
     escape = _escape(text)
-    for number, line in lines:
+    for line in lines:
         start = _START.match(line)
         if start is None or line.lstrip().startswith("#"):
             continue
-        value = _joined(start[2], (line for _, line in lines), escape)
-        keyword = start[1].upper()
+        begin, keyword = lines.number, start[1].upper()
+        value = _joined(start[2], lines, escape)
         ends = [found[2] for found in _HEREDOC.finditer(value)] if keyword in _WITH_HEREDOCS else []
-        documents = [body for end in ends for body in _until(end, (line for _, line in lines))]
-        yield Instruction(number, keyword, value, "\n".join(documents))
+        documents = [body for end in ends for body in _until(end, lines)]
+        yield Instruction(begin, lines.number, keyword, value, "\n".join(documents))
 
 
-def _joined(first: str, following: Iterator[str], escape: str) -> str:
+class _Lines:
+    """The lines of a text, one after the other; ``number`` is that of the last one given."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = text.splitlines()
+        self.number = 0
+
+    def __iter__(self) -> Iterator[str]:
+        while self.number < len(self._lines):
+            self.number += 1
+            yield self._lines[self.number - 1]
+
+
+def _joined(first: str, following: _Lines, escape: str) -> str:
     """FIRST with the lines that it goes on with; comments and empty lines among them are passed over."""
     parts = [first.strip()]
     while parts[-1].endswith(escape):
@@ -47,7 +61,7 @@ def _joined(first: str, following: Iterator[str], escape: str) -> str:
     return " ".join(filter(None, parts))
 
 
-def _until(end: str, lines: Iterator[str]) -> Iterator[str]:
+def _until(end: str, lines: _Lines) -> Iterator[str]:
     for line in lines:
         if line.strip() == end:
             return

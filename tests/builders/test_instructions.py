@@ -26,12 +26,12 @@ CMD ["sh"]
 
 def test_instructions_have_their_line_keyword_and_whole_value() -> None:
     assert list(instructions(TEXT)) == [
-        Instruction(2, "ARG", "A=1"),
-        Instruction(4, "FROM", "debian:12 as base"),
-        Instruction(5, "RUN", "apt-get update && apt-get install git"),
-        Instruction(9, "COPY", "<<EOF /etc/motd", "RUN not an instruction"),
-        Instruction(12, "RUN", '<<-"END" bash', "echo $A"),
-        Instruction(15, "CMD", '["sh"]'),
+        Instruction(2, 2, "ARG", "A=1"),
+        Instruction(4, 4, "FROM", "debian:12 as base"),
+        Instruction(5, 8, "RUN", "apt-get update && apt-get install git"),
+        Instruction(9, 11, "COPY", "<<EOF /etc/motd", "RUN not an instruction"),
+        Instruction(12, 14, "RUN", '<<-"END" bash', "echo $A"),
+        Instruction(15, 15, "CMD", '["sh"]'),
     ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from hubtool.builders.repo2docker.site import FOLDER
+from hubtool.builders.site import FOLDER
 from hubtool.errors import HubtoolError, Where
 
 PUBLIC = "https://conda.anaconda.org/conda-forge"

@@ -12,9 +12,10 @@ from repo2docker.buildpacks import BuildPack, CondaBuildPack, DockerBuildPack, L
 from repo2docker.buildpacks import base as base_pack
 from repo2docker.buildpacks import conda as conda_pack
 
-from hubtool.builders.repo2docker import conda_site, site
-from hubtool.builders.repo2docker.context import IGNORE_FILES, Context, read_ignore_files
-from hubtool.builders.repo2docker.site import CONTEXT_FOLDER, SiteFiles
+from hubtool.builders import site
+from hubtool.builders.context import IGNORE_FILES, Context, read_ignore_files
+from hubtool.builders.repo2docker import conda_site
+from hubtool.builders.site import CONTEXT_FOLDER, SiteFiles
 
 SCRIPTS = "build_script_files"
 

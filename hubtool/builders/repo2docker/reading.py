@@ -16,8 +16,8 @@ from ruamel.yaml.error import YAMLError
 
 from hubtool.builders import BuildJob
 from hubtool.builders.repo2docker.packs import Prepared, Recorder, Setting, adapt
-from hubtool.builders.repo2docker.site import SiteFiles
 from hubtool.builders.repo2docker.uv_buildpack import UvBuildPack, requirements_pack
+from hubtool.builders.site import SiteFiles
 from hubtool.errors import HubtoolError
 
 # What repo2docker's reading of a user's files is known to raise.

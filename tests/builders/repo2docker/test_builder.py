@@ -18,7 +18,7 @@ from hubtool.errors import HubtoolError
 from hubtool.process import run
 from tests.builders.repo2docker.conftest import make_job, shell, write_files
 from tests.builders.repo2docker.mirror import Mirror, running_mirror
-from tests.builders.repo2docker.test_secrets import AUTHS, KEY, SERVICE_ACCOUNT
+from tests.builders.test_secrets import AUTHS, KEY, SERVICE_ACCOUNT
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 

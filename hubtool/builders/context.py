@@ -19,8 +19,8 @@ from typing import IO
 
 from docker.utils.build import exclude_paths
 
-from hubtool.builders.repo2docker.needless import needless_names
-from hubtool.builders.repo2docker.secrets import why_left_out
+from hubtool.builders.needless import needless_names
+from hubtool.builders.secrets import why_left_out
 
 IGNORE_FILES = (".dockerignore", ".containerignore")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hubtool.builders.repo2docker.context import Context, read_ignore_files
+from hubtool.builders.context import Context, read_ignore_files
 from tests.builders.repo2docker.conftest import write_files
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hubtool.builders.repo2docker.secrets import why_left_out
+from hubtool.builders.secrets import why_left_out
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----\n"
 AUTHS = json.dumps({"auths": {"us-docker.pkg.dev": {"auth": "X2pzb25fa2V5OnNlY3JldA=="}}})

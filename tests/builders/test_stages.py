@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubtool.builders.repo2docker.dockerfile import Stage, base_image, extend, stages
+from hubtool.builders.stages import Stage, base_image, extend, stages
 
 HARD = """\
 # syntax=docker/dockerfile:1

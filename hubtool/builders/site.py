@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
 
-from hubtool.builders.repo2docker.dockerfile import SCRATCH, Stage, extend
+from hubtool.builders.stages import SCRATCH, Stage, extend
 from hubtool.config import Site
 
 CONTEXT_FOLDER = ".hubtool-site"

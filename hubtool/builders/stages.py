@@ -1,14 +1,14 @@
-"""Reading and extending the text of a Dockerfile, instruction by instruction."""
+"""The stages of a Dockerfile: which images they stand on; lines added to each."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
-_FROM = re.compile(r"\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$", re.IGNORECASE)
-_USER = re.compile(r"\s*USER\s+(\S+)\s*$", re.IGNORECASE)
-_HEREDOC = re.compile(r"<<-?([\"']?)([A-Za-z_]\w*)\1")
+from hubtool.builders.instructions import Instruction, instructions
+
+_FROM = re.compile(r"(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
 SCRATCH = "scratch"
 
 
@@ -22,35 +22,20 @@ class Stage:
     user: str
 
 
-def _instructions(text: str) -> Iterator[tuple[int, str]]:
-    """The index and text of each line that starts an instruction: not those that continue one, comments or
-    here-documents."""
-    ends: list[str] = []
-    continued = False
-    for index, line in enumerate(text.splitlines()):
-        if ends:
-            if line.strip() == ends[0]:
-                ends.pop(0)
-            continue
-        if line.lstrip().startswith("#"):
-            continue
-        if not continued and line.strip():
-            yield index, line
-            if re.match(r"\s*(RUN|COPY|ADD)\b", line, re.IGNORECASE):
-                ends = [found[2] for found in _HEREDOC.finditer(line)]
-        continued = line.rstrip().endswith("\\") and not ends
+def _from(one: Instruction) -> re.Match[str] | None:
+    return _FROM.fullmatch(one.value) if one.keyword == "FROM" else None
 
 
 def stages(text: str) -> list[Stage]:
     """The stages of a Dockerfile, in order."""
     found: list[Stage] = []
-    for _, line in _instructions(text):
-        if start := _FROM.match(line):
+    for one in instructions(text):
+        if start := _from(one):
             base, name = start[1], start[2] or ""
             before = next((s.user for s in found if s.name and s.name.lower() == base.lower()), "")
             found.append(Stage(base, name, before))
-        elif found and (user := _USER.match(line)):
-            found[-1] = Stage(found[-1].base, found[-1].name, user[1])
+        elif found and one.keyword == "USER" and len(one.value.split()) == 1:
+            found[-1] = Stage(found[-1].base, found[-1].name, one.value)
     return found
 
 
@@ -78,8 +63,8 @@ def extend(text: str, start: Callable[[Stage], str], end: Callable[[Stage], str]
     if not found:
         return text
     lines = text.splitlines()
-    froms = [index for index, line in _instructions(text) if _FROM.match(line)]
-    for index, stage in sorted(zip(froms, found, strict=True), reverse=True):
+    froms = [one.end for one in instructions(text) if _from(one)]
+    for end_of_from, stage in sorted(zip(froms, found, strict=True), reverse=True):
         before = next((s.user for s in found if s.name and s.name.lower() == stage.base.lower()), "")
-        lines.insert(index + 1, start(Stage(stage.base, stage.name, before)))
+        lines.insert(end_of_from, start(Stage(stage.base, stage.name, before)))
     return "\n".join([*lines, end(found[-1])]).rstrip("\n") + "\n"
