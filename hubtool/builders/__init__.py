@@ -1,4 +1,4 @@
-"""Builders turn an image's files into an image: repo2docker. Each is a module that satisfies Protocol Builder."""
+"""Builders turn an image's files into an image: repo2docker, dockerfile. Each module satisfies Protocol Builder."""
 
 from __future__ import annotations
 
@@ -88,7 +88,10 @@ class Builder(Protocol):
 
 def get_builder(name: str) -> Builder:
     """The builder called NAME, as hubtool.yaml's ``builder`` names it."""
+    if name == "dockerfile":
+        from hubtool.builders.dockerfile import DockerfileBuilder
+
+        return DockerfileBuilder()
     from hubtool.builders.repo2docker import Repo2DockerBuilder
 
-    builders: dict[str, type[Builder]] = {"repo2docker": Repo2DockerBuilder}
-    return builders[name]()
+    return Repo2DockerBuilder()

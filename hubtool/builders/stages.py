@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hubtool.builders.instructions import Instruction, instructions
 
 _FROM = re.compile(r"(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?:(:[-+])([^}]*))?\}|([A-Za-z_]\w*))")
 SCRATCH = "scratch"
 
 
@@ -26,12 +28,16 @@ def _from(one: Instruction) -> re.Match[str] | None:
     return _FROM.fullmatch(one.value) if one.keyword == "FROM" else None
 
 
-def stages(text: str) -> list[Stage]:
-    """The stages of a Dockerfile, in order."""
+def stages(text: str, arguments: Mapping[str, str] = {}) -> list[Stage]:
+    """The stages of a Dockerfile, in order. What build ARGUMENTS, and the defaults of the ARGs before the first FROM,
+    say of an image's name is filled in."""
     found: list[Stage] = []
+    known: dict[str, str] = {}
     for one in instructions(text):
-        if start := _from(one):
-            base, name = start[1], start[2] or ""
+        if one.keyword == "ARG" and not found:
+            known |= _defaults(one.value)
+        elif start := _from(one):
+            base, name = _filled(start[1], {**known, **arguments}), start[2] or ""
             before = next((s.user for s in found if s.name and s.name.lower() == base.lower()), "")
             found.append(Stage(base, name, before))
         elif found and one.keyword == "USER" and len(one.value.split()) == 1:
@@ -39,9 +45,30 @@ def stages(text: str) -> list[Stage]:
     return found
 
 
-def base_image(text: str) -> str | None:
-    """The image that the last stage stands on; None where it is scratch or depends on a build argument."""
-    found = stages(text)
+def _defaults(value: str) -> dict[str, str]:
+    """NAME=VALUE as ARG has it."""
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        return {}
+    return {name: default for name, has, default in (word.partition("=") for word in words) if has}
+
+
+def _filled(base: str, known: Mapping[str, str]) -> str:
+    """BASE with the variables that are KNOWN; the others stay as they are."""
+
+    def value(found: re.Match[str]) -> str:
+        name, form, other = found[1] or found[4], found[2], found[3] or ""
+        if form == ":+":
+            return other if known.get(name) else ""
+        return known.get(name) or (other if form == ":-" else known.get(name, found[0]))
+
+    return _VARIABLE.sub(value, base)
+
+
+def base_image(text: str, arguments: Mapping[str, str] = {}) -> str | None:
+    """The image that the last stage stands on; None where it is scratch or depends on an unknown build argument."""
+    found = stages(text, arguments)
     base = found[-1].base if found else SCRATCH
     seen = {stage.name.lower(): stage.base for stage in found if stage.name}
     while base.lower() in seen:
@@ -49,9 +76,9 @@ def base_image(text: str) -> str | None:
     return None if base.lower() == SCRATCH or "$" in base else base
 
 
-def base_images(text: str) -> tuple[str, ...]:
-    """All images that the stages stand on, but for scratch and those that depend on a build argument."""
-    found = stages(text)
+def base_images(text: str, arguments: Mapping[str, str] = {}) -> tuple[str, ...]:
+    """All images that the stages stand on, but for scratch and those that depend on an unknown build argument."""
+    found = stages(text, arguments)
     own = {stage.name.lower() for stage in found if stage.name} | {SCRATCH}
     return tuple(sorted({stage.base for stage in found if stage.base.lower() not in own and "$" not in stage.base}))
 

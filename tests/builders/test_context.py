@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hubtool.builders.context import Context, read_ignore_files
-from tests.builders.repo2docker.conftest import write_files
+from tests.builders.conftest import write_files
 
 
 def names(context: Context) -> set[str]:

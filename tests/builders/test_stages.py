@@ -39,7 +39,7 @@ def test_stages_are_found_among_continuations_heredocs_and_comments() -> None:
     [
         ("FROM ubuntu:24.04\n", "ubuntu:24.04"),
         ("FROM a AS x\nFROM b AS y\nFROM x\n", "a"),
-        ("ARG V=1\nFROM ubuntu:$V\n", None),
+        ("ARG V=1\nFROM ubuntu:$V\n", "ubuntu:1"),
         ("FROM scratch\n", None),
         ("FROM x AS x\n", "x"),
         ("", None),

@@ -1,1 +1,90 @@
 """The dockerfile builder: a Dockerfile of the repository's own, built by a hubtool engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hubtool.builders import BuildJob, BuildOptions, Ingredients
+from hubtool.builders.dockerfile.context import context_of, site_files
+from hubtool.builders.dockerfile.lint import check_arguments
+from hubtool.builders.recipe import Recipe, build_recipe, ingredients_of
+from hubtool.builders.site import SiteFiles
+from hubtool.builders.stages import base_image, stages
+from hubtool.engines import Engine
+from hubtool.errors import HubtoolError, Where
+
+__all__ = ["DockerfileBuilder"]
+
+
+class DockerfileBuilder:
+    """Builds the Dockerfile that an image's settings name, with its context, build arguments, secrets and target."""
+
+    @contextmanager
+    def prepare(self, job: BuildJob) -> Iterator[PreparedDockerfile]:
+        """Read the files of JOB, with nothing started."""
+        yield PreparedDockerfile(job, _recipe(job))
+
+
+@dataclass(frozen=True)
+class PreparedDockerfile:
+    """A Dockerfile and its context; satisfies hubtool.builders.Prepared."""
+
+    job: BuildJob
+    recipe: Recipe
+
+    def dockerfile(self) -> str:
+        """The Dockerfile that would be built."""
+        return self.recipe.dockerfile
+
+    def ingredients(self) -> Ingredients:
+        """What decides the image. Secrets do not."""
+        return ingredients_of(self.recipe, self.job)
+
+    def build(self, engine: Engine, options: BuildOptions) -> Iterator[str]:
+        """Build, yielding output lines as they come; raises HubtoolError when it fails."""
+        user = base_user(self.recipe, self.job, engine)
+        recipe = _recipe(self.job, base_user=user) if user else self.recipe
+        yield from build_recipe(recipe, self.job, engine, options)
+
+
+def base_user(recipe: Recipe, job: BuildJob, engine: Engine) -> str:
+    """The user of the base image, which site settings have to go back to; "" where there are none."""
+    base = base_image(recipe.dockerfile, recipe.args) if SiteFiles(job.site, job.ca_bundle) else None
+    held = engine.inspect(base) if base else None
+    return str(held.config.get("User") or "") if held else ""
+
+
+def _recipe(job: BuildJob, base_user: str = "") -> Recipe:
+    settings = job.settings
+    file = job.context / settings.dockerfile
+    text = _text(file, job.context)
+    check_arguments(text, file)
+    site = SiteFiles(job.site, job.ca_bundle, base_user)
+    text = site.apply(text)
+    context = context_of(job.context, settings.dockerfile, for_site=bool(site))
+    for name, data in site_files(site, text).items():
+        context.add(name, data, 0o644)
+    base = {settings.base_arg: settings.base} if isinstance(settings.base, str) else {}
+    args = {**base, **settings.args}
+    return Recipe(text, context, args, {}, context.notes(), settings.target, settings.secrets)
+
+
+def _text(file: Path, context: Path) -> str:
+    if not file.resolve().is_relative_to(context.resolve()):
+        raise HubtoolError("leads outside the image's context", where=Where(file))
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise HubtoolError(
+            "there is no such file", where=Where(file), hint="write it, or name another by 'dockerfile' in hubtool.yaml"
+        ) from error
+    except OSError as error:
+        raise HubtoolError(f"cannot be read: {error.strerror}", where=Where(file)) from error
+    except UnicodeDecodeError as error:
+        raise HubtoolError(f"not UTF-8 text (byte {error.start})", where=Where(file)) from error
+    if not stages(text):
+        raise HubtoolError("has no FROM", where=Where(file))
+    return text

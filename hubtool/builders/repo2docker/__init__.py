@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from hubtool import __version__
-from hubtool.builders import CREATED, REVISION, BuildJob, BuildOptions, Ingredients
-from hubtool.builders.repo2docker.packs import Prepared
-from hubtool.builders.repo2docker.reading import platform_of, prepare
+from hubtool.builders import BuildJob, BuildOptions, Ingredients
+from hubtool.builders.dockerfile import base_user
+from hubtool.builders.recipe import Recipe, build_recipe, ingredients_of
+from hubtool.builders.repo2docker.reading import prepare
 from hubtool.builders.repo2docker.uv_buildpack import LOCK_IS_OLD
-from hubtool.builders.stages import base_image, base_images
-from hubtool.engines import Engine, EngineBuild
+from hubtool.engines import Engine
 from hubtool.errors import HubtoolError, Where
-
-BASE_NAME = "org.opencontainers.image.base.name"
-BASE_DIGEST = "org.opencontainers.image.base.digest"
 
 __all__ = ["Repo2DockerBuilder"]
 
@@ -29,8 +24,8 @@ class Repo2DockerBuilder:
     @contextmanager
     def prepare(self, job: BuildJob) -> Iterator[PreparedJob]:
         """Read the files of JOB, with nothing started."""
-        with prepare(job) as prepared:
-            yield PreparedJob(job, prepared)
+        with prepare(job) as recipe:
+            yield PreparedJob(job, recipe)
 
 
 @dataclass(frozen=True)
@@ -38,62 +33,25 @@ class PreparedJob:
     """What repo2docker made of a job's files; satisfies hubtool.builders.Prepared."""
 
     job: BuildJob
-    prepared: Prepared
+    recipe: Recipe
 
     def dockerfile(self) -> str:
         """The Dockerfile that would be built."""
-        return self.prepared.dockerfile
+        return self.recipe.dockerfile
 
     def ingredients(self) -> Ingredients:
-        """Files, Dockerfile, build arguments, labels, platform and versions, hashed; and the base images."""
-        prepared = self.prepared
-        digest = hashlib.sha256()
-        labels = {**prepared.labels, **self.job.labels}
-        for text in (
-            __version__,
-            version("jupyter-repo2docker"),
-            prepared.dockerfile,
-            repr(sorted(prepared.args.items())),
-            repr(sorted((key, value) for key, value in labels.items() if key not in (REVISION, CREATED))),
-            platform_of(self.job),
-        ):
-            digest.update(f"{len(text.encode())}:{text}".encode())
-        prepared.context.hash_into(digest)
-        return Ingredients(digest.hexdigest(), base_images(prepared.dockerfile))
+        """What decides the image, repo2docker's version among it."""
+        return ingredients_of(self.recipe, self.job, [version("jupyter-repo2docker")])
 
     def build(self, engine: Engine, options: BuildOptions) -> Iterator[str]:
         """Build, yielding output lines as they come; raises HubtoolError when it fails."""
-        user = _base_user(self.job, engine)
+        own = (self.job.context / "Dockerfile").is_file()
+        user = base_user(self.recipe, self.job, engine) if own else ""
         if not user:
-            yield from self._build(self.prepared, engine, options)
+            yield from _explained(build_recipe(self.recipe, self.job, engine, options), self.job)
             return
-        with prepare(self.job, base_user=user) as prepared:  # site settings have to go back to that user
-            yield from self._build(prepared, engine, options)
-
-    def _build(self, prepared: Prepared, engine: Engine, options: BuildOptions) -> Iterator[str]:
-        job = self.job
-        yield from prepared.notes
-        labels = {
-            **prepared.labels,
-            **_base_labels(prepared.dockerfile, engine, options.pull),
-            **job.labels,
-            **options.labels,
-        }
-        with prepared.context.tar(job.settings.uid) as stream:
-            build = EngineBuild(
-                tag=str(job.reference),
-                context=stream,
-                dockerfile=prepared.context.dockerfile,
-                args=prepared.args,
-                labels=labels,
-                platform=platform_of(job),
-                cache=options.cache,
-                cache_write=options.cache_write,
-                cache_compression=options.compression,
-                network=job.network,
-                extra=[*(["--no-cache"] if options.anew else []), *(["--pull"] if options.pull else [])],
-            )
-            yield from _explained(engine.build(build), job)
+        with prepare(self.job, base_user=user) as recipe:  # site settings have to go back to that user
+            yield from _explained(build_recipe(recipe, self.job, engine, options), self.job)
 
 
 def _explained(lines: Iterator[str], job: BuildJob) -> Iterator[str]:
@@ -109,27 +67,3 @@ def _explained(lines: Iterator[str], job: BuildJob) -> Iterator[str]:
         raise HubtoolError(
             "uv.lock does not fit pyproject.toml", where=Where(job.context / "uv.lock"), hint="uv lock, then commit it"
         ) from error
-
-
-def _base_user(job: BuildJob, engine: Engine) -> str:
-    """The user of the base image of the repository's own Dockerfile, where that and site settings meet; else ""."""
-    if not (job.site.model_fields_set and (job.context / "Dockerfile").is_file()):
-        return ""
-    base = base_image((job.context / "Dockerfile").read_text(errors="replace"))
-    held = engine.inspect(base) if base else None
-    return str(held.config.get("User") or "") if held else ""
-
-
-def _base_labels(dockerfile: str, engine: Engine, pull: bool) -> dict[str, str]:
-    """Name and digest of the base image. The digest is the registry's; for a base that was only ever in this
-    engine it is the engine's id, which names its content as well. PULL is whether the registry is asked anew."""
-    base = base_image(dockerfile)
-    if base is None:
-        return {}
-    held = None if pull else engine.inspect(base)
-    if held is not None:
-        known = [digest.partition("@")[2] for digest in held.digests]
-        digest = known[0] if known else held.id
-    else:
-        digest = base.partition("@")[2] or engine.registry_digest(base) or ""
-    return {BASE_NAME: base, **({BASE_DIGEST: digest} if digest else {})}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,9 @@ from repo2docker.buildpacks import BuildPack, CondaBuildPack, DockerBuildPack, L
 from repo2docker.buildpacks import base as base_pack
 from repo2docker.buildpacks import conda as conda_pack
 
-from hubtool.builders import site
 from hubtool.builders.context import IGNORE_FILES, Context, read_ignore_files
+from hubtool.builders.dockerfile.context import context_of, site_files
+from hubtool.builders.recipe import Recipe
 from hubtool.builders.repo2docker import conda_site
 from hubtool.builders.site import CONTEXT_FOLDER, SiteFiles
 
@@ -28,24 +29,13 @@ class Setting:
     scratch: Path
 
 
-@dataclass
-class Prepared:
-    """What repo2docker made of a repository: Dockerfile, context, build arguments, and what it said meanwhile."""
-
-    dockerfile: str = ""
-    context: Context = field(default_factory=Context)
-    args: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-
 class Recorder:
     """Stands where repo2docker expects a container engine, and keeps what it is asked to build."""
 
     string_output = True
 
     def __init__(self) -> None:
-        self.prepared: Prepared | None = None
+        self.recipe: Recipe | None = None
 
     def inspect_image(self, image: str) -> None:
         """There is never an image: whether to build at all is not repo2docker's to decide."""
@@ -77,7 +67,7 @@ class HandsOver(_Pack):  # type: ignore[misc]
         context = self.context(text)
         for name, data in self.site_files().items():
             context.add(name, data, 0o644)
-        client.prepared = Prepared(text, context, dict(build_args), self.outer_labels())
+        client.recipe = Recipe(text, context, dict(build_args), self.outer_labels())
         return iter(())
 
     def context(self, dockerfile: str) -> Context:
@@ -123,26 +113,10 @@ class HandsOverDockerfile(HandsOver):
     """The repository's own Dockerfile: its context is the repository itself."""
 
     def context(self, dockerfile: str) -> Context:
-        context = Context(dockerfile=str(self.binder_path(self.dockerfile)))
-        context.add_repository(Path.cwd(), "", self._ignored_by_docker())
-        if self.setting.site:
-            context.dockerfile = site.CONTEXT_DOCKERFILE
-        elif not any(entry.name == context.dockerfile for entry in context.entries):
-            context.add(context.dockerfile, Path.cwd() / context.dockerfile)
-        return context
-
-    def _ignored_by_docker(self) -> list[str]:
-        named = Path(f"{self.binder_path(self.dockerfile)}.dockerignore")
-        return read_ignore_files([named if named.exists() else Path(".dockerignore")])
+        return context_of(Path.cwd(), str(self.binder_path(self.dockerfile)), for_site=bool(self.setting.site))
 
     def site_files(self) -> dict[str, bytes]:
-        files = super().site_files()
-        if not files:
-            return {}
-        # The repository's Dockerfile may copy its whole context, these files included.
-        leave = f"{CONTEXT_FOLDER}/leave.sh"
-        changed = {leave: files[leave] + site.REMOVE_CONTEXT_COPY.encode()}
-        return {**files, **changed, site.CONTEXT_DOCKERFILE: self.render().encode()}
+        return site_files(self.setting.site, self.render())
 
     def outer_labels(self) -> Mapping[str, str]:
         return {key: str(value) for key, value in self.get_labels().items()}

@@ -11,11 +11,11 @@ from typing import Any
 
 from repo2docker.app import Repo2Docker
 from repo2docker.buildpacks import DockerBuildPack, LegacyBinderDockerBuildPack
-from repo2docker.utils import get_platform
 from ruamel.yaml.error import YAMLError
 
 from hubtool.builders import BuildJob
-from hubtool.builders.repo2docker.packs import Prepared, Recorder, Setting, adapt
+from hubtool.builders.recipe import Recipe, platform_of
+from hubtool.builders.repo2docker.packs import Recorder, Setting, adapt
 from hubtool.builders.repo2docker.uv_buildpack import UvBuildPack, requirements_pack
 from hubtool.builders.site import SiteFiles
 from hubtool.errors import HubtoolError
@@ -33,13 +33,8 @@ class HubtoolRepo2Docker(Repo2Docker):  # type: ignore[misc]
         return self.recorder
 
 
-def platform_of(job: BuildJob) -> str:
-    """The platform asked for, else this machine's as repo2docker sees it."""
-    return job.settings.platform or str(get_platform())
-
-
 @contextmanager
-def prepare(job: BuildJob, *, base_user: str = "") -> Iterator[Prepared]:
+def prepare(job: BuildJob, *, base_user: str = "") -> Iterator[Recipe]:
     """What is to be built for JOB. The files that its context names are there until the block ends.
 
     Raises HubtoolError for whatever repo2docker finds wrong with the repository.
@@ -49,7 +44,7 @@ def prepare(job: BuildJob, *, base_user: str = "") -> Iterator[Prepared]:
         yield _read(job, setting)
 
 
-def _read(job: BuildJob, setting: Setting) -> Prepared:
+def _read(job: BuildJob, setting: Setting) -> Recipe:
     recorder = Recorder()
     with _logged() as (log, lines):
         app = HubtoolRepo2Docker(log=log)
@@ -61,10 +56,10 @@ def _read(job: BuildJob, setting: Setting) -> Prepared:
             raise
         except UNREADABLE as error:
             raise HubtoolError(f"repo2docker cannot read {job.context}: {_told(error, lines)}") from error
-    if recorder.prepared is None:
+    if recorder.recipe is None:
         raise HubtoolError(f"repo2docker found nothing to build in {job.context}")
-    recorder.prepared.notes = [line for line in lines if line] + recorder.prepared.context.notes()
-    return recorder.prepared
+    recorder.recipe.notes = [line for line in lines if line] + recorder.recipe.context.notes()
+    return recorder.recipe
 
 
 def _configure(app: HubtoolRepo2Docker, job: BuildJob, setting: Setting) -> None:

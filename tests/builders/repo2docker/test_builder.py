@@ -16,7 +16,7 @@ from hubtool.config import Image, Site
 from hubtool.engines import Engine, EngineBuild
 from hubtool.errors import HubtoolError
 from hubtool.process import run
-from tests.builders.repo2docker.conftest import make_job, shell, write_files
+from tests.builders.conftest import make_job, shell, write_files
 from tests.builders.repo2docker.mirror import Mirror, running_mirror
 from tests.builders.test_secrets import AUTHS, KEY, SERVICE_ACCOUNT
 

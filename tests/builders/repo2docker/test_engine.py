@@ -13,7 +13,7 @@ import pytest
 
 from hubtool.engines import Engine
 from hubtool.process import run
-from tests.builders.repo2docker.conftest import write_files
+from tests.builders.conftest import write_files
 
 pytestmark = pytest.mark.engine
 PROGRAM = Path(sys.executable).parent / "jupyter-repo2docker"

@@ -14,7 +14,7 @@ from hubtool.builders.repo2docker.reading import prepare
 from hubtool.config import Site
 from hubtool.engines import get_engine
 from hubtool.process import run
-from tests.builders.repo2docker.conftest import make_job, write_files
+from tests.builders.conftest import make_job, write_files
 from tests.builders.repo2docker.services import running_services
 
 SITE = Site(

@@ -8,7 +8,7 @@ import pytest
 
 from hubtool.builders.repo2docker.reading import prepare
 from hubtool.errors import HubtoolError
-from tests.builders.repo2docker.conftest import make_job, write_files
+from tests.builders.conftest import make_job, write_files
 
 
 @pytest.mark.parametrize(

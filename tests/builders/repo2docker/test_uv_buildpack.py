@@ -7,7 +7,7 @@ import pytest
 
 from hubtool.builders.repo2docker.reading import prepare
 from hubtool.config import EnvironmentName, Site
-from tests.builders.repo2docker.conftest import make_job, write_files
+from tests.builders.conftest import make_job, write_files
 
 PYPROJECT = "[project]\nname = 'x'\nversion = '1'\nrequires-python = '>=3.10'\n"
 LOCK = "version = 1\n[[package]]\nname = 'x'\nsource = { virtual = '.' }\n"

@@ -1,0 +1,106 @@
+"""What a builder made of an image's files, ready for an engine: Dockerfile, context and arguments."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from hubtool import __version__
+from hubtool.builders import CREATED, REVISION, BuildJob, BuildOptions, Ingredients
+from hubtool.builders.context import Context
+from hubtool.builders.stages import base_image, base_images
+from hubtool.engines import Engine, EngineBuild
+from hubtool.errors import HubtoolError
+
+BASE_NAME = "org.opencontainers.image.base.name"
+BASE_DIGEST = "org.opencontainers.image.base.digest"
+
+
+@dataclass
+class Recipe:
+    """A Dockerfile's text, the context that it is built in, its build arguments, the labels that it does not set
+    itself, and what was said while it was made. ``target`` is the stage to build, the last where None; ``secrets``
+    are ids with the environment variables that hold them."""
+
+    dockerfile: str = ""
+    context: Context = field(default_factory=Context)
+    args: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    target: str | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+def platform_of(job: BuildJob) -> str:
+    """The platform asked for, else this machine's."""
+    return job.settings.platform or ("linux/arm64" if platform.machine() in ("aarch64", "arm64") else "linux/amd64")
+
+
+def ingredients_of(recipe: Recipe, job: BuildJob, versions: Sequence[str] = ()) -> Ingredients:
+    """Files, Dockerfile, build arguments, labels, platform, hubtool's and further VERSIONS, hashed; the base images."""
+    digest = hashlib.sha256()
+    labels = {**recipe.labels, **job.labels}
+    for text in (
+        __version__,
+        *versions,
+        recipe.dockerfile,
+        recipe.target or "",
+        repr(sorted(recipe.args.items())),
+        repr(sorted((key, value) for key, value in labels.items() if key not in (REVISION, CREATED))),
+        platform_of(job),
+    ):
+        digest.update(f"{len(text.encode())}:{text}".encode())
+    recipe.context.hash_into(digest)
+    return Ingredients(digest.hexdigest(), base_images(recipe.dockerfile, recipe.args))
+
+
+def build_recipe(recipe: Recipe, job: BuildJob, engine: Engine, options: BuildOptions) -> Iterator[str]:
+    """Build it, yielding output lines as they come; raises HubtoolError when it fails."""
+    yield from recipe.notes
+    base = base_image(recipe.dockerfile, recipe.args)
+    labels = {**recipe.labels, **_base_labels(base, engine, options.pull), **job.labels, **options.labels}
+    with recipe.context.tar(job.settings.uid) as stream:
+        yield from engine.build(
+            EngineBuild(
+                tag=str(job.reference),
+                context=stream,
+                dockerfile=recipe.context.dockerfile,
+                args=recipe.args,
+                labels=labels,
+                platform=platform_of(job),
+                cache=options.cache,
+                cache_write=options.cache_write,
+                cache_compression=options.compression,
+                network=job.network,
+                extra=_extra(recipe, options),
+            )
+        )
+
+
+def _extra(recipe: Recipe, options: BuildOptions) -> list[str]:
+    words = [*(["--no-cache"] if options.anew else []), *(["--pull"] if options.pull else [])]
+    words += ["--target", recipe.target] if recipe.target else []
+    for name, variable in recipe.secrets.items():
+        if variable not in os.environ:
+            raise HubtoolError(
+                f"the secret {name} is to be in ${variable}, which is not set", hint=f"export {variable}=…"
+            )
+        words += ["--secret", f"id={name},env={variable}"]
+    return words
+
+
+def _base_labels(base: str | None, engine: Engine, pull: bool) -> dict[str, str]:
+    """Name and digest of the base image. The digest is the registry's; for a base that was only ever in this
+    engine it is the engine's id, which names its content as well. PULL is whether the registry is asked anew."""
+    if base is None:
+        return {}
+    held = None if pull else engine.inspect(base)
+    if held is not None:
+        known = [digest.partition("@")[2] for digest in held.digests]
+        digest = known[0] if known else held.id
+    else:
+        digest = base.partition("@")[2] or engine.registry_digest(base) or ""
+    return {BASE_NAME: base, **({BASE_DIGEST: digest} if digest else {})}
