@@ -29,6 +29,25 @@ class Parameters(Model):
     home: str | None = Field(
         None, pattern=r"^/[A-Za-z0-9._/-]+$", description="The run user's home directory; /home/USER where left out."
     )
+    programs: tuple[str, ...] = Field(
+        (),
+        description="Programs that must be in the image: absolute paths, or names on its PATH. Where a workspace's are "
+        "left out (coder): bash and git, with the profile bare also ps and free.",
+    )
+    max_layers: int = Field(
+        64, ge=1, le=127, description="Most layers that the image may have: sysbox takes 64, other runtimes 127."
+    )
+    sudo: bool | None = Field(
+        None,
+        description="Whether a workspace's user becomes root by sudo, without a password; where left out it must work "
+        "if it is in the image.",
+    )
+    trusted_ca: str | None = Field(
+        None,
+        pattern=r"-----BEGIN (TRUSTED )?CERTIFICATE-----",
+        description="Certificates (PEM text) of the authorities that sign the platform's own addresses; a workspace "
+        "must trust them.",
+    )
 
 
 class KnownIssue(Model):

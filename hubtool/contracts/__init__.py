@@ -31,7 +31,7 @@ def _contract(name: str) -> Contract:
     return Contract((f"{room}.static", f"{room}.running"), f"{room}.fixtures")
 
 
-CONTRACTS: Mapping[str, Contract] = {name: _contract(name) for name in ("jupyterhub",)}
+CONTRACTS: Mapping[str, Contract] = {name: _contract(name) for name in ("jupyterhub", "coder")}
 NO_CONTRACT = "none"
 
 # How a contract's pytest is told its settings, and how its results start on standard output.

@@ -41,6 +41,11 @@ class ImageUnderTest:
         return self._inspected.config
 
     @property
+    def architecture(self) -> str:
+        """The machine that it is for, as images name them: amd64, arm64, …"""
+        return self._inspected.architecture
+
+    @property
     def environment(self) -> dict[str, str]:
         """The variables that the image sets."""
         return dict(variable.partition("=")[::2] for variable in self.config.get("Env") or ())
