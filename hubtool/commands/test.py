@@ -85,6 +85,7 @@ def test_variant(variant: Variant, engine: Engine, *, contract: str | None = Non
         user=image.user,
         repo_dir=image.repo_dir,
         start_seconds=image.start_seconds,
+        context=str(variant.job.context),
         image_tests=str(tests.resolve()) if _has_tests(tests) else None,
         pip_index=variant.job.site.pip_index,
         ca_bundle=str(variant.job.ca_bundle) if variant.job.ca_bundle else None,

@@ -63,6 +63,7 @@ class Settings:
     user: str = "jovyan"
     repo_dir: str = ""
     start_seconds: int = 120
+    context: str | None = None
     image_tests: str | None = None
     pip_index: str | None = None
     ca_bundle: str | None = None
