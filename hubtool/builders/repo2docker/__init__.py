@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from hubtool import __version__
-from hubtool.builders import CREATED, REVISION, BuildJob, BuildOptions, Ingredients
+from hubtool.builders import BASE_DIGEST, BASE_NAME, CREATED, REVISION, BuildJob, BuildOptions, Ingredients
 from hubtool.builders.repo2docker.dockerfile import base_image, base_images
 from hubtool.builders.repo2docker.packs import Prepared
 from hubtool.builders.repo2docker.reading import platform_of, prepare
 from hubtool.builders.repo2docker.uv_buildpack import LOCK_IS_OLD
 from hubtool.engines import Engine, EngineBuild
 from hubtool.errors import HubtoolError, Where
-
-BASE_NAME = "org.opencontainers.image.base.name"
-BASE_DIGEST = "org.opencontainers.image.base.digest"
 
 __all__ = ["Repo2DockerBuilder"]
 
