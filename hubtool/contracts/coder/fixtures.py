@@ -17,6 +17,7 @@ from hubtool.contracts.image import ImageUnderTest
 from hubtool.engines import MACHINE_NAMES, Engine
 
 INJECTED = "/tmp/hubtool-contract"
+SCRIPTS = {"sh.sh": "#!/bin/sh", "bash.sh": "#!/bin/bash", "env.sh": "#!/usr/bin/env sh"}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -112,9 +113,7 @@ def injected(
         "cxx": programs.cxx_program(image.architecture),
         "names": programs.names_program(image.architecture, settings.uid),
         "locale": programs.locale_program(image.architecture),
-        "bash.sh": b"#!/bin/bash\necho ran\n",
-        "sh.sh": b"#!/bin/sh\necho ran\n",
-        "env.sh": b"#!/usr/bin/env sh\necho ran\n",
+        **{name: f"{first}\necho ran\n".encode() for name, first in SCRIPTS.items()},
     }
     for name, content in made.items():
         (folder / name).write_bytes(content)

@@ -8,12 +8,14 @@ import re
 import struct
 from collections.abc import Iterable
 
+from hubtool.contracts.coder.machine import MACHINES
 from hubtool.contracts.image import ImageUnderTest
 from hubtool.image.files import Entry
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # engines' own, where an image sets none
 DOWNLOADERS = ("curl", "wget", "busybox")
 BOOTSTRAP = ("sh", "mktemp", "chmod", "sleep", "head", "grep")
+SCRIPT_PROGRAMS = ("/bin/sh", "/bin/bash", "/usr/bin/env")
 # Where programs look for certificates: Debian and Nix, Nix, Red Hat, Alpine and BSD.
 BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -24,7 +26,6 @@ BUNDLES = (
 BUNDLE_VARIABLES = ("SSL_CERT_FILE", "NIX_SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE")
 LARGEST_BUNDLE = 8_000_000
 CERTIFICATE = re.compile(r"-----BEGIN (?:TRUSTED )?CERTIFICATE-----\s([A-Za-z0-9+/=\s]+)-----END")
-LOADERS = {"amd64": "/lib64/ld-linux-x86-64.so.2", "arm64": "/lib/ld-linux-aarch64.so.1"}
 
 
 def find_program(image: ImageUnderTest, name: str) -> Entry | None:
@@ -57,13 +58,20 @@ def interpreter_of(start: bytes) -> str | None:
     return None
 
 
+def has_loader(image: ImageUnderTest) -> bool:
+    """Whether the image has an ELF file where glibc's loader belongs."""
+    machine = MACHINES.get(image.architecture)
+    entry = image.files.find(machine.interpreter) if machine else None
+    return entry is not None and image.files.read(entry, 4) == b"\x7fELF"
+
+
 def missing_programs(image: ImageUnderTest, names: Iterable[str]) -> list[str]:
     """What is wrong with the programs NAMES on the image's PATH, a sentence each."""
     wrong = []
     for name in names:
         entry = find_program(image, name)
-        search = image.environment.get("PATH", PATH)
-        problem = f"no {name} in PATH={search}" if entry is None else cannot_run(image, entry)
+        place = "" if name.startswith("/") else f" in PATH={image.environment.get('PATH', PATH)}"
+        problem = f"no {name}{place}" if entry is None else cannot_run(image, entry)
         wrong += [problem] if problem else []
     return wrong
 
@@ -87,6 +95,15 @@ def lacks_for_bootstrap(image: ImageUnderTest) -> str:
 def named_bundles(image: ImageUnderTest) -> dict[str, str]:
     """The variables that the image sets to name a certificate bundle."""
     return {name: image.environment[name] for name in BUNDLE_VARIABLES if image.environment.get(name)}
+
+
+def bundle_problem(image: ImageUnderTest) -> str:
+    """What is wrong with the image's certificate bundles, "" where nothing is."""
+    bundles = certificate_bundles(image)
+    wrong = [f"{name}={place}" for name, place in named_bundles(image).items() if place not in bundles]
+    if wrong:
+        return f"no file with certificates: {', '.join(wrong)}"
+    return "" if bundles else f"no certificates in any of {', '.join(BUNDLES)}"
 
 
 def certificate_bundles(image: ImageUnderTest) -> dict[str, str]:
