@@ -26,12 +26,15 @@ class Contract:
     fixtures: str
 
 
-def _contract(name: str) -> Contract:
+def _contract(name: str, *more: str) -> Contract:
     room = f"hubtool.contracts.{name}"
-    return Contract((f"{room}.static", f"{room}.running"), f"{room}.fixtures")
+    return Contract(tuple(f"{room}.{module}" for module in ("static", "running", *more)), f"{room}.fixtures")
 
 
-CONTRACTS: Mapping[str, Contract] = {name: _contract(name) for name in ("jupyterhub",)}
+CONTRACTS: Mapping[str, Contract] = {
+    **{name: _contract(name) for name in ("jupyterhub", "coder")},
+    "workstation": _contract("workstation", "desktop"),
+}
 NO_CONTRACT = "none"
 NO_ENGINE = "none"
 OWN_TESTS = "tests"  # the group of a repository's own checks
@@ -116,8 +119,8 @@ class Promise:
 
 @dataclass(frozen=True)
 class TestReport:
-    """All results for one image. ``image_id`` is the engine's id of what was tested; ``notes`` are what else is to be
-    said."""
+    """All results for one image. ``image_id`` is the engine's id of what was tested, or for a file its config's digest;
+    ``notes`` are what else is to be said, ``logs`` the folder of what containers said."""
 
     __test__ = False  # not a test class, whatever its name
 
@@ -128,6 +131,7 @@ class TestReport:
     results: Sequence[Result]
     seconds: float
     notes: Sequence[str] = ()
+    logs: str = ""
 
     def count(self, outcome: Outcome) -> int:
         return sum(result.outcome == outcome for result in self.results)
