@@ -102,12 +102,13 @@ def stream(
     env: Mapping[str, str | None] | None = None,
     stdin: IO[bytes] | None = None,
     grace: float = 5,
+    stop: threading.Event | None = None,
 ) -> Iterator[str]:
     """Run a program and yield its output (both streams) line by line, as it comes, without line ends.
 
     STDIN is copied to the program as it reads. A code other than 0 raises ProcessError after the last
-    line. Closing the iterator early ends the program and all that it started, which have GRACE seconds
-    for it.
+    line. Closing the iterator early, or setting STOP, ends the program and all that it started, which have GRACE
+    seconds for it.
     """
     words = tuple(str(word) for word in argv)
     try:
@@ -123,6 +124,8 @@ def stream(
     except FileNotFoundError as error:
         raise HubtoolError(f"{words[0]}: no such program, or no such folder: {error.filename}") from error
     feeder = _feed(process, stdin) if stdin is not None else None
+    if stop is not None:
+        threading.Thread(target=_end_at, args=(stop, process, grace), daemon=True).start()
     last: list[str] = []
     assert process.stdout is not None
     try:
@@ -152,6 +155,12 @@ def _feed(process: subprocess.Popen[bytes], source: IO[bytes]) -> threading.Thre
     thread = threading.Thread(target=copy, daemon=True)
     thread.start()
     return thread
+
+
+def _end_at(stop: threading.Event, process: subprocess.Popen[bytes], grace: float) -> None:
+    while process.poll() is None:
+        if stop.wait(0.2):
+            end_group(process, grace)
 
 
 def end_group(process: subprocess.Popen[bytes], grace: float = 5) -> None:

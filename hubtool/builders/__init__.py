@@ -15,6 +15,7 @@ from hubtool.reference import ImageReference
 
 # Which commit an image is of, by OCI's annotations.md; they decide nothing in it.
 REVISION, CREATED = "org.opencontainers.image.revision", "org.opencontainers.image.created"
+BASE_NAME, BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hubtool import __version__
-from hubtool.builders import CREATED, REVISION, BuildJob, BuildOptions, Ingredients
+from hubtool.builders import BASE_DIGEST, BASE_NAME, CREATED, REVISION, BuildJob, BuildOptions, Ingredients
 from hubtool.builders.context import Context
 from hubtool.builders.stages import base_image, base_images
 from hubtool.engines import Engine, EngineBuild
 from hubtool.errors import HubtoolError
-
-BASE_NAME = "org.opencontainers.image.base.name"
-BASE_DIGEST = "org.opencontainers.image.base.digest"
 
 
 @dataclass

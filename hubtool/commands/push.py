@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from hubtool import config as configuration
-from hubtool.commands.publish import Pushed, PushRules, check_push, push_variant
-from hubtool.console import github_output, github_summary, result, result_json, say, table
+from hubtool.commands.one_push import Pushed, PushRules
+from hubtool.commands.publish import check_push, push_variant
+from hubtool.console import bytes_text, github_output, github_summary, result, result_json, say, table
 from hubtool.engines import choose_engine
 from hubtool.errors import HubtoolError
 from hubtool.plan import Variant, make_plan
@@ -57,8 +58,8 @@ def push(
 def _print(done: Sequence[Pushed], as_json: bool) -> None:
     for pushed in done:
         if pushed.state == "pushed":
-            sent, there = pushed.uploaded_bytes / 1e6, pushed.reused_bytes / 1e6
-            say(f"{pushed.image}: sent {sent:.1f} MB, {there:.1f} MB were there, {pushed.seconds:.1f} s")
+            sent, there = bytes_text(pushed.uploaded_bytes), bytes_text(pushed.reused_bytes)
+            say(f"{pushed.image}: sent {sent}, {there} were there, {pushed.seconds:.1f} s")
     if as_json:
         result_json([as_data(pushed) for pushed in done])
         return
@@ -94,9 +95,9 @@ def tell_github(done: Sequence[Pushed]) -> None:
         }
     )
     rows = [
-        f"| `{p.reference}` | {p.state} | {p.uploaded_bytes / 1e6:.1f} | {p.reused_bytes / 1e6:.1f} |" for p in done
+        f"| `{p.reference}` | {p.state} | {bytes_text(p.uploaded_bytes)} | {bytes_text(p.reused_bytes)} |" for p in done
     ]
-    github_summary("\n".join(["| image | state | sent (MB) | there (MB) |", "|---|---|---|---|", *rows]))
+    github_summary("\n".join(["| image | state | sent | there |", "|---|---|---|---|", *rows]))
 
 
 def _check(variants: Sequence[Variant], create_repository: bool, as_json: bool) -> None:

@@ -12,7 +12,8 @@ from hubtool import console
 from hubtool.commands import bump as bumping
 from hubtool.commands.build import build_variant
 from hubtool.commands.build_cache import CacheRules
-from hubtool.commands.publish import Pushed, PushRules, check_push, push_variant
+from hubtool.commands.one_push import Pushed, PushRules
+from hubtool.commands.publish import check_push, push_variant
 from hubtool.commands.push import as_data, tell_github
 from hubtool.commands.test import tell, test_variant
 from hubtool.config import Config, Deployment, load
@@ -115,9 +116,12 @@ def _bump(pushed: Sequence[Pushed], target: _Target, tests: Mapping[str, str], d
     if planned:
         console.say("after the push, pull requests would move them to " + ", ".join(one.tag for one in planned))
         return []
+    references = [one.reference for one in pushed if one.state != "refreshed"]
+    if not references:
+        console.say("nothing changed: no hub moves")
+        return []
     groups = [Group.of([hub]) for hub in target.hubs]
     try:
-        references = [one.reference for one in pushed]
         return bump_hubs(groups, references, target.deployment, Rules(tests=tests), dry_run=dry_run)
     except Held as held:
         console.warn(f"not bumped: {held.message}")

@@ -26,6 +26,7 @@ class Sent:
     manifest: bytes
     blobs: tuple[Moved, ...]
     sbom: bytes = field(repr=False)
+    config: bytes = field(repr=False)
 
     @property
     def digest(self) -> str:
@@ -62,7 +63,9 @@ def send_image(
     config = _send_config(client, parcels.config, dry_run)
     described = [replace(moved.layer, annotations=parcels.notes(number)) for number, moved in enumerate(layers)]
     manifest = image_manifest(parcels.config, described, {IMAGE_ID: archive.config_digest, **notes})
-    return Sent(manifest, _blobs(layers, config), parcels.sbom)
+    sbom = digest_of(parcels.sbom)  # goes with the manifest, to which it is attached
+    inside = Moved(sbom, len(parcels.sbom), not client.has_blob(sbom))
+    return Sent(manifest, _blobs(layers, config, inside), parcels.sbom, parcels.config)
 
 
 def publish_manifest(client: RegistryClient, sent: Sent) -> None:
@@ -83,5 +86,5 @@ def _send_config(client: RegistryClient, content: bytes, dry_run: bool) -> Moved
     return Moved(digest, len(content), travels)
 
 
-def _blobs(layers: list[MovedLayer], config: Moved) -> tuple[Moved, ...]:
-    return tuple({moved.digest: moved for moved in (*(layer.moved for layer in layers), config)}.values())
+def _blobs(layers: list[MovedLayer], *others: Moved) -> tuple[Moved, ...]:
+    return tuple({moved.digest: moved for moved in (*(layer.moved for layer in layers), *others)}.values())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import TypeAdapter
 
@@ -26,28 +26,36 @@ class Contract:
     fixtures: str
 
 
-def _contract(name: str) -> Contract:
+def _contract(name: str, *more: str) -> Contract:
     room = f"hubtool.contracts.{name}"
-    return Contract((f"{room}.static", f"{room}.running"), f"{room}.fixtures")
+    return Contract(tuple(f"{room}.{module}" for module in ("static", "running", *more)), f"{room}.fixtures")
 
 
-CONTRACTS: Mapping[str, Contract] = {name: _contract(name) for name in ("jupyterhub",)}
+CONTRACTS: Mapping[str, Contract] = {
+    **{name: _contract(name) for name in ("jupyterhub", "coder")},
+    "workstation": _contract("workstation", "desktop"),
+}
 NO_CONTRACT = "none"
+NO_ENGINE = "none"
+OWN_TESTS = "tests"  # the group of a repository's own checks
 
-# How a contract's pytest is told its settings, and how its results start on standard output.
+# How a contract's pytest is told its settings, and the code that it ends with where the engine stopped.
 SETTINGS_VARIABLE = "HUBTOOL_CONTRACT"
-RESULT_MARK = "\x1ehubtool-result "
+ENGINE_GONE = 70
 
-Outcome = Literal["passed", "failed", "skipped"]
+# "known": it failed, and hubtool.yaml's known_issues allows that for a while.
+Outcome = Literal["passed", "failed", "known", "skipped"]
 
 
 @dataclass(frozen=True)
 class Settings:
     """What a contract is told about an image; all of it comes from hubtool.yaml or the engine, never from code.
 
-    ``image`` is the engine's id of it, ``name`` what people call it. ``start_seconds`` is how long the server
-    may take. ``profile`` is one of hubtool.config.PROFILES, "" for a contract that has none. ``image_tests`` is the
-    repository's image-tests folder, ``log_folder`` where the logs of a container go that failed a check.
+    ``image`` is the engine's id of it, ``name`` what people call it, ``reference`` its tag in full, "" where it has
+    none. ``archive`` is the file or folder that holds it where no engine does; ``engine`` is NO_ENGINE then.
+    ``start_seconds`` is how long the server may take. ``profile`` is one of hubtool.config.PROFILES, "" for a contract
+    that has none. ``context`` is the folder of the image's files, ``image_tests`` the repository's image-tests folder,
+    ``own_tests`` the folder of its own checks, ``log_folder`` where the logs of a container go that failed a check.
     ``pip_index`` and ``ca_bundle`` are the site's, for image-tests/requirements.txt.
     """
 
@@ -56,6 +64,7 @@ class Settings:
     name: str
     contract: str
     log_folder: str
+    reference: str = ""
     profile: str = ""
     parameters: Parameters = field(default_factory=Parameters)
     known_issues: tuple[KnownIssue, ...] = ()
@@ -63,7 +72,10 @@ class Settings:
     user: str = "jovyan"
     repo_dir: str = ""
     start_seconds: int = 120
+    context: str | None = None
     image_tests: str | None = None
+    own_tests: str | None = None
+    archive: str | None = None
     pip_index: str | None = None
     ca_bundle: str | None = None
 
@@ -80,8 +92,8 @@ _SETTINGS = TypeAdapter(Settings)
 
 @dataclass(frozen=True)
 class Result:
-    """What one check found. ``group`` is the contract's name or image-tests; ``check`` the id (J1) or the test's
-    own name; ``message`` what was found where it did not pass, ``mend`` what to do about it."""
+    """What one check found. ``group`` is the contract's name, image-tests or OWN_TESTS; ``check`` the id (J1) or the
+    test's own name; ``message`` what was found, also where it passed; ``mend`` what to do about it."""
 
     group: str
     check: str
@@ -94,18 +106,21 @@ class Result:
 
 @dataclass(frozen=True)
 class Promise:
-    """A check as ``hubtool test --list`` shows it."""
+    """A check as ``hubtool test --list`` shows it. ``profiles`` are the contract's profiles that it is for, () for
+    all of them."""
 
     contract: str
     check: str
     promise: str
     breaks: str
     mend: str
+    profiles: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class TestReport:
-    """All results for one image. ``image_id`` is the engine's id of what was tested."""
+    """All results for one image. ``image_id`` is the engine's id of what was tested, or for a file its config's digest;
+    ``notes`` are what else is to be said, ``logs`` the folder of what containers said."""
 
     __test__ = False  # not a test class, whatever its name
 
@@ -115,6 +130,8 @@ class TestReport:
     contract: str
     results: Sequence[Result]
     seconds: float
+    notes: Sequence[str] = ()
+    logs: str = ""
 
     def count(self, outcome: Outcome) -> int:
         return sum(result.outcome == outcome for result in self.results)
@@ -136,12 +153,17 @@ class TestReport:
     @property
     def summary(self) -> str:
         """One line: how many passed, failed, were skipped."""
-        counts = [f"{self.count(outcome)} {outcome}" for outcome in ("passed", "failed", "skipped")]
+        counts = [f"{self.count(outcome)} {outcome}" for outcome in get_args(Outcome)]
         return ", ".join(text for text in counts if not text.startswith("0 ")) or "no checks"
 
 
 # How the reason of a check starts that was skipped since no container can be started here.
 CANNOT_START = "no container can be started here"
+
+
+def result_mark(run: str) -> str:
+    """How the results of the run RUN start on standard output; nothing that an image prints can start so."""
+    return f"\x1ehubtool-result {run} "
 
 
 def by_id(check: str) -> tuple[str, int]:
@@ -150,11 +172,24 @@ def by_id(check: str) -> tuple[str, int]:
     return letters, int(check[len(letters) :] or 0)
 
 
+def in_order(results: Sequence[Result], contract: str) -> list[Result]:
+    """RESULTS as people read them: those of CONTRACT by their ids, then the others as they came."""
+    return sorted(results, key=lambda result: by_id(result.check) if result.group == contract else ("~", 0))
+
+
 def check_contract(name: str) -> None:
     """Raise HubtoolError where there is no contract called NAME."""
     if name not in CONTRACTS and name != NO_CONTRACT:
         known = ", ".join([*CONTRACTS, NO_CONTRACT])
         raise HubtoolError(f"no contract called '{name}'", hint=f"contracts: {known}")
+
+
+def check_profile(contract: str, profile: str) -> None:
+    """Raise HubtoolError where CONTRACT has no profile called PROFILE."""
+    known = PROFILES.get(contract, ())
+    if profile not in known:
+        hint = f"its profiles: {', '.join(known)}" if known else "it has no profiles"
+        raise HubtoolError(f"the contract {contract} has no profile '{profile}'", hint=hint)
 
 
 def default_profile(contract: str) -> str:

@@ -13,6 +13,7 @@ class Account:
     uid: int
     gid: int
     home: str
+    shell: str = ""
 
 
 def accounts(passwd: str) -> list[Account]:
@@ -21,7 +22,7 @@ def accounts(passwd: str) -> list[Account]:
     for line in passwd.splitlines():
         fields = line.split(":")
         if len(fields) >= 6 and fields[2].isdigit() and fields[3].isdigit():
-            found.append(Account(fields[0], int(fields[2]), int(fields[3]), fields[5]))
+            found.append(Account(fields[0], int(fields[2]), int(fields[3]), fields[5], *fields[6:7]))
     return found
 
 

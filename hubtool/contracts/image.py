@@ -17,12 +17,13 @@ from hubtool.image.files import ImageFiles
 
 
 class ImageUnderTest:
-    """An image that an engine holds; its layers are exported to FOLDER when they are first read."""
+    """An image that an engine holds, its layers exported to FOLDER when they are first read; or one that is a file or
+    folder already, which no engine is asked about."""
 
     def __init__(self, engine: Engine, settings: Settings, folder: Path) -> None:
         self._engine = engine
         self._settings = settings
-        self._path = folder / "image.tar"
+        self._path = Path(settings.archive) if settings.archive else folder / "image.tar"
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
 
@@ -38,7 +39,17 @@ class ImageUnderTest:
     @property
     def config(self) -> Mapping[str, Any]:
         """The OCI config: User, Env, Entrypoint, Cmd, WorkingDir, Labels, …"""
-        return self._inspected.config
+        if not self._settings.archive:
+            return self._inspected.config
+        found = self._opened.config.get("config")
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def architecture(self) -> str:
+        """The machine that it is for, as images name them: amd64, arm64, …"""
+        if not self._settings.archive:
+            return self._inspected.architecture
+        return str(self._opened.config.get("architecture") or "")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -47,7 +58,7 @@ class ImageUnderTest:
 
     def prefetch(self) -> None:
         """Begin to export the layers, so that they are there when they are first read."""
-        if self._thread is None:
+        if self._thread is None and not self._settings.archive:
             # A daemon thread: an interrupted run doesn't wait for it. With an engine of its own: nothing says
             # that one may be used by two threads.
             self._thread = threading.Thread(target=self._export, args=(get_engine(self._engine.name),), daemon=True)

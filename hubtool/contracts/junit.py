@@ -23,7 +23,7 @@ def junit(reports: Iterable[TestReport]) -> str:
             name=_clean(report.reference),
             tests=str(len(report.results)),
             failures=str(report.count("failed")),
-            skipped=str(report.count("skipped")),
+            skipped=str(report.count("skipped") + report.count("known")),
             errors="0",
             time=f"{report.seconds:.3f}",
         )

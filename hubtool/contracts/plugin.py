@@ -1,7 +1,7 @@
 """The pytest plug-in that contracts run under: fixtures, time limits, and results told to the runner.
 
 The runner starts ``pytest -p hubtool.contracts.plugin`` with the settings in a file that $HUBTOOL_CONTRACT names.
-Each result is a line on standard output that starts with RESULT_MARK; everything else there is for the log.
+Each result is a line on standard output that starts with the run's result_mark; all else there is for the log.
 """
 
 from __future__ import annotations
@@ -23,14 +23,34 @@ from types import FrameType
 
 import pytest
 
-from hubtool.contracts import CANNOT_START, RESULT_MARK, SETTINGS_VARIABLE, Result, Settings
+from hubtool.contracts import (
+    CANNOT_START,
+    ENGINE_GONE,
+    NO_ENGINE,
+    OWN_TESTS,
+    SETTINGS_VARIABLE,
+    Result,
+    Settings,
+    result_mark,
+)
 from hubtool.contracts.docs import read_docstring
+from hubtool.contracts.host import Host
 from hubtool.contracts.image import ImageUnderTest
-from hubtool.engines import Engine, get_engine
+from hubtool.contracts.no_engine import no_engine
+from hubtool.contracts.started import Started
+from hubtool.engines import Engine, Unsupported, get_engine
+from hubtool.engines.leftovers import RUN_ID
 from hubtool.errors import HubtoolError
 
 # Beyond what its server may take to start (twice), and above any one program's own limit.
 SPARE_SECONDS = 240
+ANSWER_SECONDS = 20  # for an engine that is asked whether it is still there
+
+
+OWN_MEND = (
+    "hubtool's Python runs own checks, with pytest and pytest-testinfra; a folder of something else: 'tests: false' in "
+    "hubtool.yaml"
+)
 
 
 class TimeLimit(HubtoolError):
@@ -51,7 +71,7 @@ _runs: dict[str, _Run] = {}
 
 def emit(result: Result) -> None:
     """Tell the runner about a check."""
-    print(f"\n{RESULT_MARK}{json.dumps(dataclasses.asdict(result))}", flush=True)
+    print(f"\n{result_mark(RUN_ID)}{json.dumps(dataclasses.asdict(result))}", flush=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -116,11 +136,39 @@ def pytest_runtest_makereport(
     run = _runs.setdefault(item.nodeid, _Run())
     run.seconds += call.duration
     if report.outcome != "passed" and run.outcome == "passed":
-        run.outcome = report.outcome
-        run.message = _message(call)
+        run.outcome, run.message = report.outcome, _message(call)
+        _look_around(call, run)
     if report.when == "teardown" and not (run.outcome == "passed" and _tells_itself(item)):
         emit(_result(item, _runs.pop(item.nodeid)))
     return report
+
+
+def _look_around(call: pytest.CallInfo[None], run: _Run) -> None:
+    """What a check that did not pass means beyond itself."""
+    if call.excinfo is not None and isinstance(call.excinfo.value, Unsupported):
+        run.outcome, run.message = "skipped", f"{CANNOT_START}: {run.message}"
+    if run.outcome == "failed":
+        Started.keep = _settings()
+        if _settings().engine != NO_ENGINE and not _answers(get_engine(_settings().engine)):
+            print("the engine does not answer any more", flush=True)
+            os._exit(ENGINE_GONE)  # whatever was started, nobody is there to remove it
+
+
+def _answers(engine: Engine) -> bool:
+    """Whether ENGINE is still there."""
+    said: list[str | None] = []
+    thread = threading.Thread(target=lambda: said.append(engine.can_run()), daemon=True)
+    thread.start()
+    thread.join(ANSWER_SECONDS)
+    return said == [None]
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """Tell about a file of own checks that can't be read."""
+    if report.failed:
+        lines = str(report.longrepr).splitlines()
+        said = [line[1:].strip() for line in lines if line.startswith("E ")] or lines[-1:]
+        emit(Result(OWN_TESTS, report.nodeid, "it can be read", "failed", 0.0, "\n".join(said[-3:]), OWN_MEND))
 
 
 def _tells_itself(item: pytest.Item) -> bool:
@@ -143,12 +191,19 @@ def _message(call: pytest.CallInfo[None]) -> str:
 
 def _result(item: pytest.Item, run: _Run) -> Result:
     doc = read_docstring(getattr(item, "obj", None))
-    named = re.match(r"test_([A-Z]{1,2}\d+)_", item.name)
+    own = _is_own(item.path)
+    named = None if own else re.match(r"test_([A-Z]{1,2}\d+)_", item.name)
     check = named[1] if named else item.name
-    mend = doc.mend if run.outcome == "failed" else ""
+    mend = doc.mend or (f"the check: {item.path}" if own else "") if run.outcome == "failed" else ""
     outcome = run.outcome if run.outcome in ("passed", "skipped") else "failed"
     promise = doc.promise or item.name.removeprefix("test_").replace("_", " ")
-    return Result(_settings().contract, check, promise, outcome, run.seconds, run.message, mend)  # type: ignore[arg-type]
+    group = OWN_TESTS if own else _settings().contract
+    return Result(group, check, promise, outcome, run.seconds, run.message, mend)  # type: ignore[arg-type]
+
+
+def _is_own(path: Path) -> bool:
+    folder = _settings().own_tests
+    return folder is not None and path.is_relative_to(folder)
 
 
 _read: dict[str, Settings] = {}
@@ -179,8 +234,14 @@ def settings() -> Settings:
 
 @pytest.fixture(scope="session")
 def engine(settings: Settings) -> Engine:
-    """The engine that holds the image."""
-    return get_engine(settings.engine)
+    """The engine that holds the image; one that can do nothing for an image that is a file."""
+    return no_engine() if settings.engine == NO_ENGINE else get_engine(settings.engine)
+
+
+@pytest.fixture(scope="session")
+def host(container: Started) -> Host:
+    """pytest-testinfra's host: the started container."""
+    return container.host
 
 
 @pytest.fixture(scope="session")

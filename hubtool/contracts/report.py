@@ -20,6 +20,7 @@ def as_text(report: TestReport) -> str:
     ]
     parts = [table(rows, HEADER)] if rows else []
     parts += [f"{result.check} failed: {result.message}" for result in report.failed]
+    parts += report.notes
     verdict = "passed" if report.passed else "FAILED" if report.failed else "not tested"
     parts.append(f"{report.reference}: {verdict} ({report.summary}, {report.seconds:.0f} s)")
     return "\n\n".join(parts)
@@ -31,14 +32,16 @@ def _took(result: Result) -> str:
 
 def _said(result: Result) -> str:
     """What stands in the last column: what to do where it failed, why it was skipped, else the promise."""
-    text = {"failed": result.mend or result.promise, "skipped": result.message}.get(result.outcome, result.promise)
+    text = {"failed": result.mend or result.promise, "passed": result.promise}.get(result.outcome, result.message)
+    if result.outcome == "passed" and result.message:
+        text = f"{text} ({result.message})"
     line = " ".join(text.split())
     return line if len(line) <= SHOWN or result.outcome == "failed" else line[: SHOWN - 1] + "…"
 
 
 def as_markdown(report: TestReport) -> str:
     """The report for a step summary of GitHub Actions."""
-    mark = {"passed": "✅", "failed": "❌", "skipped": "⏭️"}
+    mark = {"passed": "✅", "failed": "❌", "known": "⏳", "skipped": "⏭️"}
     lines = [
         f"### Test of `{_cell(report.reference)}`: {report.summary}",
         "",
@@ -50,7 +53,7 @@ def as_markdown(report: TestReport) -> str:
         lines.append(
             f"| {_cell(result.check)} | {mark[result.outcome]} {result.outcome} | {_took(result)} | {_cell(said)} |"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"\n{_cell(note)}" for note in report.notes)])
 
 
 def _cell(text: str) -> str:
@@ -71,13 +74,18 @@ def as_json(report: TestReport) -> dict[str, Any]:
         "passed": report.passed,
         "summary": report.summary,
         "seconds": round(report.seconds, 3),
+        "notes": list(report.notes),
         "results": [asdict(result) for result in report.results],
     }
 
 
 def promises_as_text(found: Iterable[Promise]) -> str:
     """What ``hubtool test --list`` prints."""
-    return "\n\n".join(
-        f"{promise.contract} {promise.check}  {promise.promise}\n    {promise.breaks}\n    To mend: {promise.mend}"
-        for promise in found
-    )
+    return "\n\n".join(map(_promise, found))
+
+
+def _promise(promise: Promise) -> str:
+    where = f"{promise.contract} ({', '.join(promise.profiles)})" if promise.profiles else promise.contract
+    mend = f"To mend: {promise.mend}" if promise.mend else ""
+    lines = [f"{where} {promise.check}  {promise.promise}".rstrip(), promise.breaks, mend]
+    return "\n    ".join(filter(None, lines))

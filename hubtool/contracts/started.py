@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 from hubtool.contracts import Settings, container_logs
 from hubtool.contracts.host import Host, host_of
-from hubtool.engines import Container, ContainerSpec, Engine
+from hubtool.contracts.ports import listening, only_loopback
+from hubtool.engines import Container, ContainerSpec, Engine, Unsupported
 from hubtool.errors import HubtoolError
 
 PAUSE = 0.2
 LAST_LINES = 20
+WRONG_FORMAT = "exec format error"
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class Started:
     """A container that was started from SPEC. ``problem`` says why it does not do what it shall, "" where it does;
     ``seconds`` is how long that took. ``container`` and ``host`` (testinfra's) are there wherever the engine could
-    start it."""
+    start it. Where ``keep`` is set, what a container said is kept when it is removed."""
+
+    keep: ClassVar[Settings | None] = None
+    _numbers: ClassVar[itertools.count[int]] = itertools.count(1)
 
     def __init__(self, engine: Engine, spec: ContainerSpec) -> None:
         self.begin = time.monotonic()
         self.seconds = 0.0
         self.problem = ""
+        self._engine = engine
+        self._spec = spec
+        self._number = next(Started._numbers)
         self._container: Container | None = None
         try:
             self._container = engine.run(spec)
+        except Unsupported:
+            raise
         except HubtoolError as error:
-            self.problem = f"the engine can't start it: {error.message}"
+            self.problem = f"the engine can't start it: {error.message}{self._wrong_machine(error.message)}"
 
     @property
     def container(self) -> Container:
@@ -55,8 +70,13 @@ class Started:
 
     def remove(self) -> None:
         """Remove the container. Twice is no error."""
-        if self._container is not None:
-            self._container.remove()
+        if self._container is None:
+            return
+        if Started.keep is not None:
+            with contextlib.suppress(HubtoolError, OSError):  # removed already, or nobody to ask
+                self._log_file(Started.keep).write_text(self.logs(), encoding="utf-8", errors="replace")
+        self._container.remove()
+        self._container = None
 
     def wait_until_up(self, seconds: float, ask: Callable[[], str]) -> None:
         """Call ASK until it says "", at most until SECONDS after the start, at least once; what it says last, or the
@@ -65,14 +85,14 @@ class Started:
             code = self.container.exit_code()
             if code is not None:
                 passed = time.monotonic() - self.begin
-                self.problem = f"the container ended with code {code} after {passed:.0f} s"
+                self.problem = f"the container ended with code {code} after {passed:.0f} s{self._why_ended()}"
                 return
             last = ask()
             passed = time.monotonic() - self.begin
             if not last:
                 self.seconds = passed
             elif passed >= seconds:
-                self.problem = f"no answer within {seconds:.0f} s: {last}"
+                self.problem = f"no answer within {seconds:.0f} s: {last}{self._ports_inside()}"
             else:
                 time.sleep(PAUSE)
 
@@ -82,8 +102,35 @@ class Started:
         if not text:
             self.problem += "; the container said nothing"
             return
-        file = container_logs(Path(settings.log_folder), settings.name)
+        file = self._log_file(settings)
         file.write_text(text, encoding="utf-8", errors="replace")
         last = [line for line in text.splitlines() if line.strip()][-LAST_LINES:]
         said = "".join(f"\n  | {line[:300]}" for line in last)
         self.problem += f"; the container said (all of it: {file}):{said}"
+
+    def _log_file(self, settings: Settings) -> Path:
+        number = "" if self._number == 1 else f"-{self._number}"
+        return container_logs(Path(settings.log_folder), settings.name, f"container{number}")
+
+    def _why_ended(self) -> str:
+        if self.container.out_of_memory():
+            return ": it had no memory left"
+        return self._wrong_machine(self.logs())
+
+    def _wrong_machine(self, said: str) -> str:
+        """What explains SAID where programs are another machine's."""
+        held = self._engine.inspect(self._spec.image) if WRONG_FORMAT in said.lower() else None
+        here = MACHINES.get(platform.machine(), platform.machine())
+        return f" (the image is for {held.architecture}, this machine is {here})" if held else ""
+
+    def _ports_inside(self) -> str:
+        """What explains that a published port does not answer."""
+        found = listening(self.container) if self._spec.ports and self._spec.network is None else None
+        if found is None:
+            return ""
+        for port in self._spec.ports:
+            if port not in found:
+                return f"; nothing listens on port {port} inside"
+            if only_loopback(found[port]):
+                return f"; inside, port {port} is open on {found[port][0]} only: it has to listen on 0.0.0.0"
+        return ""

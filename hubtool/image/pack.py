@@ -15,22 +15,13 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Literal, Protocol
+from typing import IO, Any, BinaryIO, Protocol
 
 from hubtool.errors import HubtoolError
 from hubtool.image.archive import ArchiveLayer
+from hubtool.image.compress import Packing, compressor
 from hubtool.image.inflate import PIECE, inflate
 from hubtool.image.slices import open_slice
-
-Packing = Literal["gzip", "zstd"]
-
-LEVELS: dict[Packing, int] = {
-    "gzip": 1,  # of igzip; 2 and 3 cost more time than the few per cent that they save
-    "zstd": 3,
-}
-GZIP_WITH_HEADER = 31  # zlib's window bits; the header has neither time nor name, hence equal input, equal output
-# zstd with workers gives other bytes than without, but the same for any number of them.
-ZSTD_WORKERS = 4
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
@@ -87,7 +78,7 @@ class _PackStream:
     def __init__(self, target: Writer, compression: Packing) -> None:
         self._target = target
         self._compression = compression
-        self._packer = _PACKERS[compression](LEVELS[compression])
+        self._packer = compressor(compression)
         self._plain, self._packed = hashlib.sha256(), hashlib.sha256()
         self._size = 0
 
@@ -106,21 +97,6 @@ class _PackStream:
             self._packed.update(data)
             self._size += len(data)
             self._target.write(data)
-
-
-def _gzip_packer(level: int) -> Any:
-    from isal import isal_zlib
-
-    return isal_zlib.compressobj(level, isal_zlib.DEFLATED, GZIP_WITH_HEADER)
-
-
-def _zstd_packer(level: int) -> Any:
-    import zstandard
-
-    return zstandard.ZstdCompressor(level=level, threads=ZSTD_WORKERS).compressobj()
-
-
-_PACKERS: dict[Packing, Callable[[int], Any]] = {"gzip": _gzip_packer, "zstd": _zstd_packer}
 
 
 def pack_layer(

@@ -145,7 +145,7 @@ def test_the_checks_are_listed_with_what_they_promise(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "jupyterhub J1  It does not run as root" in done.stdout
     listed = json.loads(hubtool(tmp_path, "--list", "--json").stdout)
-    assert {"contract", "check", "promise", "breaks", "mend"} == set(listed[0])
+    assert {"contract", "check", "promise", "breaks", "mend", "profiles"} == set(listed[0])
 
 
 BAD = [

@@ -9,15 +9,22 @@ import pytest
 from hubtool.contracts import Settings
 from hubtool.contracts.image import ImageUnderTest
 from hubtool.contracts.jupyterhub.server import Server, Starts
+from hubtool.contracts.jupyterhub.spawned import COMMAND, Spawned
 from hubtool.engines import Engine
+from hubtool.process import Completed
+
+PROGRAM_SECONDS = 60
 
 
 @pytest.fixture(scope="session", autouse=True)
 def early(image: ImageUnderTest, engine: Engine, request: pytest.FixtureRequest) -> None:
-    """Lets the server start while the layers are read."""
+    """Lets the servers that checks ask for start while the layers are read."""
     image.prefetch()
+    wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
     if engine.can_run() is None:
-        request.getfixturevalue("starts")
+        for name in ("starts", "spawned"):
+            if name in wanted:
+                request.getfixturevalue(name)
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +35,24 @@ def starts(engine: Engine, settings: Settings, image: ImageUnderTest, can_run: N
         yield both
     finally:
         both.remove()
+
+
+@pytest.fixture(scope="session")
+def spawned(engine: Engine, settings: Settings, image: ImageUnderTest, can_run: None) -> Iterator[Spawned]:
+    """The image's single-user server, spawned as by a hub of JupyterHub; not yet waited for."""
+    server = Spawned(engine, settings, image.likely_home)
+    try:
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def version(starts: Starts) -> Completed | None:
+    """What ``jupyterhub-singleuser --version`` says; None where there is no container to ask, as other checks say."""
+    if starts.up is None:
+        return None
+    return starts.up.container.exec([COMMAND, "--version"], timeout=PROGRAM_SECONDS)
 
 
 @pytest.fixture(scope="session")

@@ -43,11 +43,22 @@ class KernelError(Exception):
 def kernel_languages(http: httpx.Client) -> dict[str, str]:
     """The kernelspecs that a server offers: name to language, in lower case. Raises KernelError where it does
     not tell."""
+    return {name: str(spec["spec"].get("language", "")).lower() for name, spec in _kernelspecs(http).items()}
+
+
+def kernel_pythons(http: httpx.Client) -> list[str]:
+    """The Pythons that the kernelspecs of a server start, by their absolute paths."""
+    specs = [spec["spec"] for spec in _kernelspecs(http).values()]
+    programs = [spec["argv"][0] for spec in specs if spec.get("argv") and spec.get("language", "").lower() == "python"]
+    return list(dict.fromkeys(program for program in programs if program.startswith("/")))
+
+
+def _kernelspecs(http: httpx.Client) -> dict[str, Any]:
     try:
         answer = _ask(http, "GET", "api/kernelspecs").raise_for_status().json()
     except (httpx.HTTPError, ValueError) as error:
         raise KernelError(f"the server does not tell its kernelspecs: {error or type(error).__name__}") from error
-    return {name: str(spec["spec"].get("language", "")).lower() for name, spec in answer["kernelspecs"].items()}
+    return dict(answer["kernelspecs"])
 
 
 def compute(http: httpx.Client, token: str, name: str, code: str, seconds: float) -> str:

@@ -22,10 +22,11 @@ GROUP = "100"
 
 class Server(Started):
     """A Jupyter server, started as a hub does: uid, group 100, a random token in the environment, and an empty
-    volume over the folder EMPTY_HOME (none, where None)."""
+    volume over the folder EMPTY_HOME (none, where None). ``said`` is what it said until it was up."""
 
     def __init__(self, engine: Engine, settings: Settings, empty_home: str | None) -> None:
         self.token = secrets.token_urlsafe(24)
+        self.said = ""
         spec = ContainerSpec(
             image=settings.image,
             command=COMMAND,
@@ -45,6 +46,7 @@ class Server(Started):
     def wait(self, seconds: float) -> None:
         """Wait until ``GET /api/status`` is 200, as wait_until_up does."""
         self.wait_until_up(seconds, self._ask)
+        self.said = self.said or self.logs()
 
     def _ask(self) -> str:
         try:
