@@ -22,7 +22,8 @@ BASE_NAME, BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontaine
 class BuildJob:
     """One image to build from the files below ``context``, to be named ``reference`` in the engine.
 
-    ``ca_bundle`` is ``site.ca_bundle`` as an absolute path.
+    ``ca_bundle`` is ``site.ca_bundle`` as an absolute path. With ``on_parent`` the settings' base is an image of the
+    same run, whose name decides nothing.
     """
 
     image: str
@@ -34,6 +35,7 @@ class BuildJob:
     ca_bundle: Path | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     network: str | None = None
+    on_parent: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,16 +53,18 @@ class BuildOptions:
 
 @dataclass(frozen=True)
 class Ingredients:
-    """All that decides an image: a hash of what it is made of, and the images that it stands on, by name."""
+    """All that decides an image: a hash of what it is made of, and the images that it stands on, by name; the name of
+    the ``parent`` among them does not."""
 
     content: str
     bases: tuple[str, ...] = ()
+    parent: str = ""
 
     def fingerprint(self, digest_of: Callable[[str], str]) -> str:
         """A hash (64 hexadecimal digits) of it, with the bases' digests."""
         digest = hashlib.sha256(self.content.encode())
         for base in self.bases:
-            digest.update(f"\n{base}@{digest_of(base)}".encode())
+            digest.update(f"\n{'' if base == self.parent else base}@{digest_of(base)}".encode())
         return digest.hexdigest()
 
 

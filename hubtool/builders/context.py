@@ -65,8 +65,8 @@ class Context:
         return [f"left out of the image: {name} ({why})" for name, why in shown.items()]
 
     def hash_into(self, digest: hashlib._Hash) -> None:
-        """Feed all that decides the built files: names, kinds, execute bits, content."""
-        for entry in self.entries:
+        """Feed all that decides the built files: names, kinds, execute bits, content. The Dockerfile is left out."""
+        for entry in (entry for entry in self.entries if entry.name != self.dockerfile):
             kind, data = _kind(entry)
             digest.update(f"{len(entry.name.encode(errors='surrogateescape'))}:".encode())
             digest.update(entry.name.encode(errors="surrogateescape") + kind)

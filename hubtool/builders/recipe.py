@@ -15,6 +15,8 @@ from hubtool.builders.stages import base_image, base_images
 from hubtool.engines import Engine, EngineBuild
 from hubtool.errors import HubtoolError
 
+PARENT = "hubtool-parent"  # stands for the parent's name, which differs from engine to registry
+
 
 @dataclass
 class Recipe:
@@ -39,6 +41,7 @@ def platform_of(job: BuildJob) -> str:
 def ingredients_of(recipe: Recipe, job: BuildJob, versions: Sequence[str] = ()) -> Ingredients:
     """Files, Dockerfile, build arguments, labels, platform, hubtool's and further VERSIONS, hashed; the base images."""
     digest = hashlib.sha256()
+    parent = job.settings.base if job.on_parent and isinstance(job.settings.base, str) else ""
     labels = {**recipe.labels, **job.labels}
     for text in (
         __version__,
@@ -49,9 +52,10 @@ def ingredients_of(recipe: Recipe, job: BuildJob, versions: Sequence[str] = ()) 
         repr(sorted((key, value) for key, value in labels.items() if key not in (REVISION, CREATED))),
         platform_of(job),
     ):
+        text = text.replace(parent, PARENT) if parent else text
         digest.update(f"{len(text.encode())}:{text}".encode())
     recipe.context.hash_into(digest)
-    return Ingredients(digest.hexdigest(), base_images(recipe.dockerfile, recipe.args))
+    return Ingredients(digest.hexdigest(), base_images(recipe.dockerfile, recipe.args), parent)
 
 
 def build_recipe(recipe: Recipe, job: BuildJob, engine: Engine, options: BuildOptions) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache as once
 from pathlib import Path
@@ -55,14 +55,27 @@ def build(
 ) -> None:
     """Build IMAGES (all, where empty), or print their Dockerfiles."""
     config = load(root)
-    variants = make_plan(config, root, read_source(root, allow_dirty=dirty or print_dockerfile), images, tag=tag)
+    source = read_source(root, allow_dirty=dirty or print_dockerfile)
+    variants = make_plan(config, root, source, images, tag=tag, with_parents=not print_dockerfile)
     if print_dockerfile:
         for variant in variants:
             with get_builder(variant.job.settings.builder).prepare(variant.job) as prepared:
                 console.result(prepared.dockerfile())
         return
     chosen = once(lambda: choose_engine(engine))
-    _tell([build_variant(one, chosen, cache, rebuild=rebuild) for one in variants], as_json)
+    built: dict[str, Built] = {}
+    for one in variants:
+        built[one.image] = build_variant(on_parent(one, built), chosen, cache, rebuild=rebuild)
+    _tell(list(built.values()), as_json)
+
+
+def on_parent(variant: Variant, built: Mapping[str, Built]) -> Variant:
+    """VARIANT to be built on the very image of its parent that this run has BUILT; as it is where it has none."""
+    if variant.parent is None:
+        return variant
+    parent = built[variant.parent]
+    settings = variant.job.settings.model_copy(update={"base": parent.reference})
+    return replace(variant, job=replace(variant.job, settings=settings, on_parent=True), parent_id=parent.id)
 
 
 def build_variant(
@@ -76,7 +89,8 @@ def build_variant(
     is kept in ``.hubtool/logs``. Raises HubtoolError with the last lines and the log's path when the build fails.
     """
     with get_builder(variant.job.settings.builder).prepare(variant.job) as prepared:
-        work = _Work(variant, start, prepared, Bases(start))
+        base = variant.job.settings.base if variant.job.on_parent else ""
+        work = _Work(variant, start, prepared, Bases(start, (str(base), variant.parent_id)))
         found = None if rebuild else work.find()
         return found or work.build(cache or CacheRules(), again=rebuild)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from hubtool.image.layout import Layout
 from hubtool.image.pack import MANIFEST_TYPE, Packed
+from hubtool.plan import NEWEST
 from hubtool.reference import ImageReference
 from hubtool.registries import RegistryError, open_client
 from hubtool.registries.client import RegistryClient
@@ -21,7 +22,6 @@ from hubtool.registries.manifests import read_descriptor
 LAYER, DIFF_ID = "hubtool.layer", "hubtool.diff-id"
 # On a manifest: the config digest of the image as it was built.
 IMAGE_ID = "hubtool.image-id"
-NEWEST = "hubtool-newest"  # the tag of the image that was released last; images are laid out as that one is
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from hubtool.commands.earlier import IMAGE_ID, NEWEST, annotation, document_of, read_earlier
+from hubtool.commands.earlier import IMAGE_ID, annotation, document_of, read_earlier
 from hubtool.commands.promotion import BUILT, FINGERPRINT, TESTED, fingerprint_tag
 from hubtool.commands.sameness import content_of, read_content
 from hubtool.commands.sending import Sent, publish_manifest, send_image
@@ -159,7 +159,7 @@ class Push:
                 return self._send(archive, folder)
 
     def _send(self, archive: Archive, folder: Path) -> Pushed:
-        refs = (NEWEST, (self.record and self.record.digest) or "", self.reference.tag)
+        refs = (self.variant.newest, (self.record and self.record.digest) or "", self.reference.tag)
         earlier = read_earlier(self.client, refs, self.variant.packing.siblings)
         send = partial(send_image, self.client, archive, self.variant.packing, earlier, folder, notes=self.notes)
         if self.rules.dry_run:
@@ -219,7 +219,7 @@ class Push:
                 hint="see whether somebody else pushed to that tag, then run the same command again",
             )
         if not self.rules.staged:
-            self._set_further(manifest, NEWEST, "the next push may send more")
+            self._set_further(manifest, self.variant.newest, "the next push may send more")
 
     def _set_further(self, manifest: bytes, tag: str, otherwise: str) -> None:
         """Have one more tag, which no hub uses, name MANIFEST; without, OTHERWISE."""

@@ -104,20 +104,28 @@ def short_client(reference: ImageReference) -> RegistryClient:
 
 
 class Bases:
-    """The digests of base images: a registry's, else the id that the engine has, which START gives for that only."""
+    """The digests of base images: a registry's, else the id that the engine has, which START gives for that only.
 
-    def __init__(self, start: Callable[[], Engine]) -> None:
+    PARENT, the base that is an image of the same run, has the id that it was built with, wherever it is now.
+    """
+
+    def __init__(self, start: Callable[[], Engine], parent: tuple[str, str] = ("", "")) -> None:
         self._start = start
+        self._parent, self._parents_id = parent
         self._released: dict[str, str] = {}
 
     def released(self, name: str) -> str:
-        """The digest that NAME has in its registry; "" where that does not tell."""
+        """The digest that NAME has in its registry; "" where that does not tell, or it is the parent."""
+        if name == self._parent:
+            return ""
         if name not in self._released:
             self._released[name] = _released(name)
         return self._released[name]
 
     def digest(self, name: str) -> str:
         """The registry's digest, else the engine's id; "" where neither knows it."""
+        if name and name == self._parent:
+            return self._parents_id
         found = self.released(name)
         if found or not _is_reference(name):
             return found

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime
+import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hubtool.builders import BuildJob
-from hubtool.config import FILE_NAME, CompressionName, Config, LayerStyle
+from hubtool.config import FILE_NAME, CompressionName, Config, LayerStyle, place
 from hubtool.errors import HubtoolError, Where
+from hubtool.plan.graph import Graph, Node, make_graph, select
 from hubtool.plan.source import Source
 from hubtool.reference import ImageReference
 
 CACHE_TAG = "buildcache"
+NEWEST = "hubtool-newest"  # the tag of the image that was released last; images are laid out as that one is
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,14 @@ class BuildCache:
 
 @dataclass(frozen=True)
 class Variant:
-    """One image to build, test and publish. ``reference`` has registry, repository and tag; ``freshness`` is the age
-    from which on it is built again."""
+    """One image to build, test and publish.
+
+    ``image`` is its name, IMAGE[VALUE,…] for one of several variants; ``parent`` the one that it is built on, whose
+    ``parent_id`` (the digest of its config, as it was built) is known once that is there.
+    ``reference`` has registry, repository and the tag that hubs pin; that tag ``moves`` where it is to name another
+    image from time to time. ``further`` tags name the same image, each with whether it moves; ``newest`` is the tag
+    that its newest release gets beside. ``freshness`` is the age from which on it is built again.
+    """
 
     image: str
     reference: ImageReference
@@ -53,6 +63,19 @@ class Variant:
     packing: Packing = Packing()
     cache: BuildCache | None = None
     freshness: datetime.timedelta | None = None
+    moves: bool = False
+    further: tuple[tuple[str, bool], ...] = ()
+    parent: str | None = None
+    parent_id: str = ""
+    newest: str = NEWEST
+
+
+def read_graph(config: Config, root: Path, source: Source) -> Graph:
+    """The graph of all that CONFIG, ROOT's hubtool.yaml, declares, for the state SOURCE of its repository. {date} is
+    today's (UTC), or $HUBTOOL_DATE, which the jobs of one run share."""
+    today = os.environ.get("HUBTOOL_DATE") or f"{datetime.datetime.now(datetime.UTC):%Y.%m.%d}"
+    words = {"date": today, "commit": source.tag("commit")}
+    return make_graph(config, root / FILE_NAME, words, [source.tag(config.tag)])
 
 
 def make_plan(
@@ -63,60 +86,100 @@ def make_plan(
     *,
     tag: str | None = None,
     labels: Mapping[str, str] | None = None,
+    with_parents: bool = False,
 ) -> list[Variant]:
-    """The variants of IMAGES (all, where empty), in the file's order.
+    """The variants of IMAGES (all, where empty), each after its parent, in the file's order; WITH_PARENTS also those
+    that they are built on. An image is named IMAGE for all of its variants, or IMAGE[VALUE,…]; variants that
+    hubtool.yaml skips are among them only by the latter.
 
-    TAG replaces the tag that hubtool.yaml's ``tag`` asks for. Raises HubtoolError for an unknown image, a
-    context outside ROOT, or a CA bundle that is not there.
+    TAG replaces the tags that hubtool.yaml asks for. Raises HubtoolError for an unknown image, a context outside
+    ROOT, a CA bundle that is not there, and whatever is wrong with the graph.
     """
-    for image in images:
-        if image not in config.images:
-            raise HubtoolError(
-                f"no image called '{image}'",
-                where=Where(root / FILE_NAME, key="images"),
-                hint="images here: " + ", ".join(config.images),
-            )
-    chosen = [name for name in config.images if not images or name in images]
-    return [_variant(config, root, source, name, tag, labels or {}) for name in chosen]
+    graph = read_graph(config, root, source)
+    chosen = select(graph, images, root / FILE_NAME)
+    if with_parents:
+        needed = {node.id for one in chosen for node in (one, *graph.ancestors(one))}
+        chosen = [node for node in graph.nodes.values() if node.id in needed]
+    if tag:
+        chosen = [_tagged(node, tag) for node in chosen]
+        _check_one_a_repository(chosen, tag)
+    maker = _Maker(config, root, source, labels or {}, Counter(node.repository.name for node in graph.nodes.values()))
+    return [maker.variant(node) for node in chosen]
 
 
-def _variant(
-    config: Config, root: Path, source: Source, name: str, tag: str | None, labels: Mapping[str, str]
-) -> Variant:
-    settings = config.images[name]
-    reference = config.reference(name).with_tag(tag or source.tag(config.tag))
-    context = (root / settings.context).resolve()
-    key = f"images.{name}.context"
-    if not context.is_relative_to(root.resolve()):
-        raise HubtoolError(f"'{settings.context}' leads outside the repository", where=Where(root / FILE_NAME, key=key))
-    if not context.is_dir():
-        raise HubtoolError(f"no folder '{settings.context}'", where=Where(root / FILE_NAME, key=key))
-    job = BuildJob(
-        image=name,
-        context=context,
-        reference=reference,
-        settings=settings,
-        environment=config.environment_of(name),
-        site=config.site,
-        ca_bundle=_ca_bundle(config, root),
-        labels={**source.labels(), **labels, **settings.labels},
-    )
-    packing = Packing(config.layers, config.compression, config.max_layers, config.siblings(name))
-    cache, freshness = _cache(config, name), config.freshness_of(name)
-    return Variant(name, reference, job, settings.contract, root, source, packing, cache, freshness)
+def _tagged(node: Node, tag: str) -> Node:
+    node.repository.with_tag(tag)  # raises for what is no tag
+    return replace(node, tags=(tag,), moving=frozenset())
 
 
-def _cache(config: Config, name: str) -> BuildCache | None:
-    if config.cache is False:
-        return None
-    if config.cache is True:
-        return BuildCache(config.reference(name).with_tag(CACHE_TAG), named=False)
-    return BuildCache.at(ImageReference.parse(config.cache), name)
+def _check_one_a_repository(chosen: Sequence[Node], tag: str) -> None:
+    by_name: dict[str, list[str]] = {}
+    for node in chosen:
+        by_name.setdefault(node.repository.name, []).append(node.id)
+    for name, ids in by_name.items():
+        if len(ids) > 1:
+            raise HubtoolError(f"{' and '.join(ids)} would all be {name}:{tag}", hint="name one of them")
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes variants of nodes; ``shared`` is how many have a repository."""
+
+    config: Config
+    root: Path
+    source: Source
+    labels: Mapping[str, str]
+    shared: Mapping[str, int]
+
+    def variant(self, node: Node) -> Variant:
+        config = self.config
+        settings = config.images[node.image].model_copy(update={"base": node.base, "args": node.args})
+        own = "" if self.shared[node.repository.name] == 1 else f"-{node.safe_id}"
+        job = BuildJob(
+            image=node.id,
+            context=self._context(settings.context, node.image),
+            reference=node.reference,
+            settings=settings,
+            environment=config.environment_of(node.image),
+            site=config.site,
+            ca_bundle=_ca_bundle(config, self.root),
+            labels={**self.source.labels(), **self.labels, **node.labels},
+        )
+        return Variant(
+            image=node.id,
+            reference=node.reference,
+            job=job,
+            contract=settings.contract,
+            root=self.root,
+            source=self.source,
+            packing=Packing(config.layers, config.compression, config.max_layers, config.siblings(node.image)),
+            cache=self._cache(node, own),
+            freshness=config.freshness_of(node.image),
+            moves=node.reference.tag in node.moving,
+            further=tuple((tag, tag in node.moving) for tag in node.tags if tag != node.reference.tag),
+            parent=node.parent,
+            newest=NEWEST + own,
+        )
+
+    def _context(self, written: str, image: str) -> Path:
+        context = (self.root / written).resolve()
+        where = place(self.root / FILE_NAME, "images", image, "context")
+        if not context.is_relative_to(self.root.resolve()):
+            raise HubtoolError(f"'{written}' leads outside the repository", where=where)
+        if not context.is_dir():
+            raise HubtoolError(f"no folder '{written}'", where=where)
+        return context
+
+    def _cache(self, node: Node, own: str) -> BuildCache | None:
+        written = self.config.cache
+        if written is False:
+            return None
+        if written is True:
+            return BuildCache(node.repository.with_tag(CACHE_TAG + own), named=False)
+        return BuildCache.at(ImageReference.parse(written), node.safe_id)
 
 
 def _ca_bundle(config: Config, root: Path) -> Path | None:
-    import os
-
     written = config.site.ca_bundle
     if written is None:
         return None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from hubtool.config import Config, Image, place
-from hubtool.errors import HubtoolError
+from hubtool.errors import HubtoolError, Where
 from hubtool.plan.axes import Point, axes_of, points, skipped
 from hubtool.plan.patterns import fill
 from hubtool.reference import ImageReference, is_tag
@@ -16,16 +17,21 @@ from hubtool.reference import ImageReference, is_tag
 
 @dataclass(frozen=True)
 class Node:
-    """A variant as it is declared. ``id`` is IMAGE[VALUE,…], as it is named on the command line, with the values of
-    the axes that its image varies in, IMAGE where there is none. ``point`` is its place on the image's axes; ``parent``
-    the ``id`` of the variant that it is built on, None where that is ``base``; ``stage`` is 1 for those without a
-    parent, else one more than the parent's; ``skip`` says why it is left out, "" where it is not."""
+    """A variant as it is declared.
+
+    ``id`` is IMAGE[VALUE,…], as it is named on the command line, with the values of the axes that its image varies in,
+    IMAGE where there is none. ``point`` is its place on the image's axes; ``parent`` the ``id`` of the variant that it
+    is built on, None where that is ``base``; ``stage`` is 1 for those without a parent, else one more than the
+    parent's; ``skip`` says why it is left out, "" where it is not. Those of its tags are ``moving`` whose pattern has
+    none of {date}, {commit} and {version}: they name another image from time to time.
+    """
 
     id: str
     image: str
     point: Point
     repository: ImageReference
     tags: tuple[str, ...]
+    moving: frozenset[str]
     args: Mapping[str, str]
     labels: Mapping[str, str]
     base: str | None
@@ -34,8 +40,18 @@ class Node:
     skip: str
 
     @property
+    def safe_id(self) -> str:
+        """The id as a part of a tag or a file's name."""
+        return re.sub(r"[^A-Za-z0-9_.-]+", "-", self.id).strip("-")
+
+    @property
+    def reference(self) -> ImageReference:
+        """What hubs pin: the first of its tags that never moves, else the first."""
+        return self.repository.with_tag(next((tag for tag in self.tags if tag not in self.moving), self.tags[0]))
+
+    @property
     def references(self) -> list[ImageReference]:
-        """Where it is released to, the reference that hubs pin first."""
+        """All that it is released as."""
         return [self.repository.with_tag(tag) for tag in self.tags]
 
 
@@ -78,6 +94,33 @@ class Graph:
     @property
     def stages(self) -> int:
         return max((node.stage for node in self.nodes.values()), default=0)
+
+
+def select(graph: Graph, names: Sequence[str], file: Path) -> list[Node]:
+    """The variants that NAMES mean: IMAGE is all of its variants but the skipped, IMAGE[VALUE,…] those with these
+    values. All but the skipped where there are no names. Raises HubtoolError for a name that means none."""
+    if not names:
+        return [node for node in graph.nodes.values() if not node.skip]
+    wanted: set[str] = set()
+    for name in names:
+        image, bracket, values = name.partition("[")
+        found = [node for node in graph.of([image]) if _has(node, values) and (bracket or not node.skip)]
+        if not found:
+            raise _no_variant(graph, name, image, file)
+        wanted |= {node.id for node in found}
+    return [node for node in graph.nodes.values() if node.id in wanted]
+
+
+def _has(node: Node, values: str) -> bool:
+    return all(value in node.point.values() for value in values.removesuffix("]").split(",") if value)
+
+
+def _no_variant(graph: Graph, name: str, image: str, file: Path) -> HubtoolError:
+    there = [node.id for node in graph.of([image])]
+    images = dict.fromkeys(node.image for node in graph.nodes.values())
+    hint = f"variants of {image}: {', '.join(there)}" if there else "images here: " + ", ".join(images)
+    what = f"no variant '{name}'" if there else f"no image called '{image}'"
+    return HubtoolError(what, where=Where(file, key="images"), hint=hint)
 
 
 def make_graph(config: Config, file: Path, words: Mapping[str, str], tags: Sequence[str] = ()) -> Graph:
@@ -161,12 +204,14 @@ class _Maker:
     def _node(self, name: str, image: Image, point: Point) -> Node:
         parent = self._parent(name, image, point) if image.parent else None
         words = {"image": name, **self.words, **({"version": image.version} if image.version else {})}
+        tags = self._tags(name, image, point, words)
         node = Node(
             id=self._id(name, point),
             image=name,
             point=point,
             repository=self.config.reference(name),
-            tags=self._tags(name, image, point, words),
+            tags=tuple(tags),
+            moving=frozenset(tag for tag, moves in tags.items() if moves),
             args={key: self._filled(text, point, words, name, "args", key) for key, text in image.args.items()},
             labels={key: self._filled(text, point, words, name, "labels", key) for key, text in image.labels.items()},
             base=self._base(name, image, point),
@@ -212,10 +257,13 @@ class _Maker:
             raise HubtoolError(f"{problem} for {self._id(name, point)}", where=place(self.file, "images", name, "base"))
         return found[0]
 
-    def _tags(self, name: str, image: Image, point: Point, words: Mapping[str, str]) -> tuple[str, ...]:
+    def _tags(self, name: str, image: Image, point: Point, words: Mapping[str, str]) -> dict[str, bool]:
+        """Each tag with whether it moves."""
         varied = [f"{{{axis}}}" for axis in self._varied(name)]
         patterns = image.tags or ["-".join([tag, *varied]) for tag in self.tags]
-        tags = tuple(dict.fromkeys(self._filled(text, point, words, name, "tags") for text in patterns))
+        steady = ("{date}", "{commit}", "{version}", *self.tags)
+        moving = {text: not any(word in text for word in steady) for text in patterns}
+        tags = {self._filled(text, point, words, name, "tags"): moves for text, moves in moving.items()}
         for tag in tags:
             if not is_tag(tag):
                 where = place(self.file, "images", name, "tags")
