@@ -22,6 +22,7 @@ from hubtool.options import (
     DryRun,
     EngineName,
     Images,
+    Jobs,
     NoCache,
     Rebuild,
     Root,
@@ -76,6 +77,42 @@ def new(
 
 
 @app.command()
+def plan(
+    images: Images = None,
+    root: Root = HERE,
+    engine: EngineName = None,
+    dirty: Dirty = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="What is declared: read no image's files and ask no registry.")
+    ] = False,
+    github_matrix: Annotated[
+        bool, typer.Option("--github-matrix", help="Print a matrix a stage for GitHub Actions.")
+    ] = False,
+    bake: Annotated[bool, typer.Option("--bake", help="Print a bake file (JSON) for docker buildx bake.")] = False,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", metavar="FILE", help="Write a picture of the graph to FILE.")
+    ] = None,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print the graph for Markdown.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what would be built, and why."""
+    from hubtool.commands.plan import plan as command
+
+    command(
+        images or [],
+        root=root,
+        engine=engine,
+        dirty=dirty,
+        offline=offline,
+        as_json=as_json,
+        github_matrix=github_matrix,
+        bake=bake,
+        picture=svg,
+        as_mermaid=mermaid,
+    )
+
+
+@app.command()
 def build(
     images: Images = None,
     root: Root = HERE,
@@ -89,6 +126,7 @@ def build(
     cache_write: Annotated[bool, typer.Option("--cache-write", help="Also write the build cache.")] = False,
     no_cache: NoCache = False,
     rebuild: Rebuild = False,
+    jobs: Jobs = 1,
     as_json: AsJson = False,
 ) -> None:
     """Build images with a container engine."""
@@ -104,6 +142,7 @@ def build(
         print_dockerfile=print_dockerfile,
         cache=CacheRules(cache, cache_write, no_cache),
         rebuild=rebuild,
+        jobs=jobs,
         as_json=as_json,
     )
 
@@ -198,6 +237,7 @@ def release(
     ] = True,
     no_cache: NoCache = False,
     rebuild: Rebuild = False,
+    jobs: Jobs = 1,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -215,6 +255,7 @@ def release(
         no_bump=no_bump,
         cache=CacheRules(cache, cache_write and not (no_cache or dry_run), no_cache),
         rebuild=rebuild,
+        jobs=jobs,
         dry_run=dry_run,
         as_json=as_json,
     )

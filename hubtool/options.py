@@ -9,7 +9,9 @@ import typer
 
 Images = Annotated[
     list[str] | None,
-    typer.Argument(metavar="IMAGE", help="Images of hubtool.yaml; all, where left out.", show_default=False),
+    typer.Argument(
+        metavar="IMAGE", help="Images of hubtool.yaml, IMAGE or IMAGE[VALUE]; all, where left out.", show_default=False
+    ),
 ]
 Root = Annotated[Path, typer.Option("--root", "-C", help="The image repository.", show_default="this folder")]
 EngineName = Annotated[
@@ -27,6 +29,7 @@ NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor writ
 Rebuild = Annotated[
     bool, typer.Option("--rebuild", help="Build again what is built already, from fresh base images and packages.")
 ]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, max=64, help="How many variants are made at once.")]
 Hubs = Annotated[list[str], typer.Option("--hub", help="Hub whose pins move.", envvar="HUB")]
 PinnedImage = Annotated[
     str | None,

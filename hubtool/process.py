@@ -15,6 +15,7 @@ from typing import IO
 from hubtool.errors import HubtoolError
 
 LAST_LINES = 20
+_streaming: set[subprocess.Popen[bytes]] = set()
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def stream(
         )
     except FileNotFoundError as error:
         raise HubtoolError(f"{words[0]}: no such program, or no such folder: {error.filename}") from error
+    _streaming.add(process)
     feeder = _feed(process, stdin) if stdin is not None else None
     if stop is not None:
         threading.Thread(target=_end_at, args=(stop, process, grace), daemon=True).start()
@@ -136,6 +138,7 @@ def stream(
         returncode = process.wait()
     finally:
         end_group(process, grace)
+        _streaming.discard(process)
         process.stdout.close()
         if feeder is not None:
             feeder.join(timeout=5)
@@ -161,6 +164,12 @@ def _end_at(stop: threading.Event, process: subprocess.Popen[bytes], grace: floa
     while process.poll() is None:
         if stop.wait(0.2):
             end_group(process, grace)
+
+
+def end_all() -> None:
+    """End the programs whose output is being streamed, in whatever thread."""
+    for process in list(_streaming):
+        end_group(process, grace=1)
 
 
 def end_group(process: subprocess.Popen[bytes], grace: float = 5) -> None:

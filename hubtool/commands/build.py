@@ -20,6 +20,7 @@ from hubtool.engines import Engine, EngineImage, choose_engine
 from hubtool.errors import HubtoolError
 from hubtool.plan import Variant, make_plan
 from hubtool.plan.records import REGISTRY, Record, folder, read_record, write_record
+from hubtool.plan.run import run_plan
 from hubtool.plan.source import read_source
 from hubtool.reference import ImageReference
 from hubtool.registries.model import Manifest
@@ -51,6 +52,7 @@ def build(
     print_dockerfile: bool,
     cache: CacheRules,
     rebuild: bool,
+    jobs: int,
     as_json: bool,
 ) -> None:
     """Build IMAGES (all, where empty), or print their Dockerfiles."""
@@ -63,10 +65,11 @@ def build(
                 console.result(prepared.dockerfile())
         return
     chosen = once(lambda: choose_engine(engine))
-    built: dict[str, Built] = {}
-    for one in variants:
-        built[one.image] = build_variant(on_parent(one, built), chosen, cache, rebuild=rebuild)
-    _tell(list(built.values()), as_json)
+    run = run_plan(
+        variants, lambda one, built: build_variant(on_parent(one, built), chosen, cache, rebuild=rebuild), jobs=jobs
+    )
+    _tell([run.made[one.image] for one in run.ready], as_json)
+    run.raise_failures()
 
 
 def on_parent(variant: Variant, built: Mapping[str, Built]) -> Variant:

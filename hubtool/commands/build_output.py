@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -55,7 +56,8 @@ def show(image: str, log: Path) -> Iterator[Output]:
     """
     log.unlink(missing_ok=True)
     with log.open("w", encoding="utf-8", buffering=1) as file:
-        if sys.stderr.isatty():
+        # Of several builds at once, in threads of their own, none has the terminal for itself.
+        if sys.stderr.isatty() and threading.current_thread() is threading.main_thread():
             with _on_terminal(image) as watched:
                 yield _Tee(file, watched)
         else:

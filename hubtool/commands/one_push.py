@@ -211,6 +211,7 @@ class Push:
         """Have the tag, and that of the newest, name MANIFEST, made of the image with CONFIG."""
         digest = digest_of(manifest)
         self._check_nobody_was_faster(config)
+        self._set_others(manifest)
         self.client.put_manifest(manifest, MANIFEST_TYPE, self.reference.tag)
         set_to = self.client.head_manifest(self.reference.tag)
         if set_to is None or set_to.digest != digest:
@@ -220,6 +221,15 @@ class Push:
             )
         if not self.rules.staged:
             self._set_further(manifest, self.variant.newest, "the next push may send more")
+
+    def _set_others(self, manifest: bytes) -> None:
+        """Have the further tags name MANIFEST too, before the one that says that all is done."""
+        for tag, moves in self.variant.further if not (self.rules.staged or self.rules.named) else ():
+            standing = None if moves else self.client.head_manifest(tag)
+            if standing is None:
+                self.client.put_manifest(manifest, MANIFEST_TYPE, tag)
+            elif standing.digest != digest_of(manifest):  # a rebuild's: its first build has that tag
+                say(f"the tag {tag} stays with {standing.digest}")
 
     def _set_further(self, manifest: bytes, tag: str, otherwise: str) -> None:
         """Have one more tag, which no hub uses, name MANIFEST; without, OTHERWISE."""
@@ -231,11 +241,13 @@ class Push:
     def _check_tag(self, day: str = "") -> None:
         """Raise where the tag names something else and may not move; a rebuild of that DAY gets one of its own."""
         if self.standing is None:
+            self._check_others()
             return
-        if day and not (self.rules.move_tag or self.rules.staged or self.rules.named):
+        may_move = self.rules.move_tag or self.rules.staged or self.variant.moves
+        if day and not (may_move or self.rules.named):
             self.reference, self.standing = self._free_tag(day), None
             return
-        if not (self.rules.move_tag or self.rules.staged):
+        if not may_move:
             raise HubtoolError(
                 f"{self.reference} names {self.standing.digest} already, which is another image; "
                 "tags that hubs pin must not change",
@@ -243,6 +255,16 @@ class Push:
                 "or let this one move with --move-tag",
             )
         say(f"the tag {self.reference.tag} {self._moves()} from {self.standing.digest}")
+
+    def _check_others(self) -> None:
+        """Raise where a further tag that never moves is taken, though the one that hubs pin is free."""
+        for tag, moves in self.variant.further if not (self.rules.staged or self.rules.named) else ():
+            standing = None if moves or self.rules.move_tag else self.client.head_manifest(tag)
+            if standing:
+                raise HubtoolError(
+                    f"{self.reference.with_tag(tag)} names {standing.digest} already, which is another image",
+                    hint=f"raise 'version' of {self.variant.image} in hubtool.yaml, and of all that is built on it",
+                )
 
     def _free_tag(self, day: str) -> ImageReference:
         """The first of TAG-DAY, TAG-DAY-2 … that names nothing."""

@@ -46,6 +46,26 @@ def push_variant(variant: Variant, start: Callable[[], Engine], rules: PushRules
     return pushed
 
 
+def set_tags(variant: Variant, staged: Pushed, rules: PushRules) -> Pushed:
+    """Have the tags of VARIANT name what was STAGED; the bytes that travelled are told with it. Raises as push_variant
+    does."""
+    with open_client(variant.reference) as client:
+        pushed = Push(variant, client, rules).promote(staged.digest)
+    record = read_record(variant.root, variant.image)
+    if record:
+        reference = str(replace(pushed.reference, digest=None))
+        write_record(variant.root, variant.image, replace(record, reference=reference, digest=pushed.digest))
+    state = "pushed" if staged.state == "pushed" and pushed.state == "promoted" else pushed.state
+    return replace(
+        pushed,
+        state=state,
+        uploaded_bytes=staged.uploaded_bytes,
+        reused_bytes=staged.reused_bytes,
+        blobs=staged.blobs,
+        seconds=round(staged.seconds + pushed.seconds, 3),
+    )
+
+
 def _staged(variant: Variant, image: EngineImage) -> Variant:
     """VARIANT, to be published under its fingerprint's tag."""
     fingerprint = (image.config.get("Labels") or {}).get(FINGERPRINT)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache as once
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hubtool import console
 from hubtool.commands import bump as bumping
-from hubtool.commands.build import build_variant
+from hubtool.commands.build import Built, build_variant, on_parent
 from hubtool.commands.build_cache import CacheRules
 from hubtool.commands.one_push import Pushed, PushRules
-from hubtool.commands.publish import check_push, push_variant
+from hubtool.commands.publish import check_push, push_variant, set_tags
 from hubtool.commands.push import as_data, tell_github
 from hubtool.commands.test import tell, test_variant
 from hubtool.config import Config, Deployment, load
@@ -25,6 +26,7 @@ from hubtool.pins.proposals.job import Bump, Held, Rules
 from hubtool.pins.proposals.request import Group
 from hubtool.plan import Variant, make_plan
 from hubtool.plan.records import REGISTRY
+from hubtool.plan.run import run_plan
 from hubtool.plan.source import read_source
 
 
@@ -47,31 +49,56 @@ def release(
     no_bump: bool = False,
     cache: CacheRules | None = None,
     rebuild: bool = False,
+    jobs: int = 1,
     dry_run: bool = False,
     as_json: bool = False,
 ) -> None:
     """Build, test and push the variants of IMAGES (all, where empty), then bump HUBS (default: hubtool.yaml's).
 
     What is done already is not done again. Whether hubtool may push and open pull requests is asked before
-    the build. An image that fails its contract stops the release before anything is published. With DRY_RUN
-    images are built and tested, and the push and the bump are only shown.
+    the build. Nothing is published before all is built and tested; the tags are set at the end, together. A variant
+    that fails takes with it what is built on it, and nothing else: the rest is released, no hub moves, and the error
+    is raised then. With DRY_RUN images are built and tested, and the push and the bump are only shown.
     """
     config = load(root)
     source = read_source(root)
-    variants = make_plan(config, root, source, images, tag=tag)
+    variants = make_plan(config, root, source, images, tag=tag, with_parents=True)
     target = None if no_bump else _target(config, root, hubs, deployment)
     chosen = once(lambda: choose_engine(engine))
     _ask(config, variants, target)
-    pushed = []
-    for variant in variants:
-        console.say(f"\n== build {variant.reference}")
-        built = build_variant(variant, chosen, cache, rebuild=rebuild)
-        if built.engine != REGISTRY:  # where it was tested
-            _test(variant, chosen())
-        pushed.append(_push(config, variant, chosen, tag, dry_run))
+    build = partial(build_variant, start=chosen, cache=cache, rebuild=rebuild)
+    run = run_plan(variants, partial(_make, build=build, start=chosen), jobs=jobs)
+    pushed = _push_all(run.ready, PushRules(config.create_repository, named=tag is not None, dry_run=dry_run), chosen)
     tell_github(pushed)
+    run.raise_failures()
     bumps = _bump(pushed, target, bumping.tests_of(config, root), dry_run) if target else []
     _print(pushed, bumps, dry_run, as_json)
+
+
+def _make(
+    variant: Variant, built: Mapping[str, Built], *, build: Callable[[Variant], Built], start: Callable[[], Engine]
+) -> Built:
+    """Build VARIANT on what was BUILT, and test it, unless that was done before it came to the registry."""
+    console.say(f"\n== build {variant.reference}")
+    found = build(on_parent(variant, built))
+    if found.engine != REGISTRY:
+        _test(variant, start())
+    return found
+
+
+def _push_all(variants: Sequence[Variant], rules: PushRules, start: Callable[[], Engine]) -> list[Pushed]:
+    """Publish VARIANTS: with several, their layers first, and all tags at the end."""
+    if len(variants) < 2 or rules.dry_run:
+        return [_push(variant, start, rules) for variant in variants]
+    staged = []
+    for variant in variants:
+        console.say(f"\n== send {variant.reference}")
+        staged.append(push_variant(variant, start, replace(rules, staged=True)))
+    console.say("\n== tags")
+    pushed = [set_tags(variant, one, rules) for variant, one in zip(variants, staged, strict=True)]
+    for one in pushed:
+        console.say(f"{one.reference}: {one.state}")
+    return pushed
 
 
 def _target(config: Config, root: Path, hubs: Sequence[str], repository: str | None) -> _Target | None:
@@ -102,10 +129,9 @@ def _test(variant: Variant, engine: Engine) -> None:
     tell([report], None, as_json=False)
 
 
-def _push(config: Config, variant: Variant, engine: Callable[[], Engine], tag: str | None, dry_run: bool) -> Pushed:
+def _push(variant: Variant, start: Callable[[], Engine], rules: PushRules) -> Pushed:
     console.say(f"\n== push {variant.reference}")
-    rules = PushRules(config.create_repository, named=tag is not None, dry_run=dry_run)
-    pushed = push_variant(variant, engine, rules)
+    pushed = push_variant(variant, start, rules)
     console.say(f"{pushed.reference}: {pushed.state}")
     return pushed
 

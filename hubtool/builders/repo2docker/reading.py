@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,9 @@ from hubtool.errors import HubtoolError
 
 # What repo2docker's reading of a user's files is known to raise.
 UNREADABLE = (ValueError, RuntimeError, TypeError, LookupError, AttributeError, OSError, YAMLError, SystemExit)
+
+
+_ONE_AT_A_TIME = threading.Lock()  # repo2docker changes the working folder, and has one logger
 
 
 class HubtoolRepo2Docker(Repo2Docker):  # type: ignore[misc]
@@ -46,7 +50,7 @@ def prepare(job: BuildJob, *, base_user: str = "") -> Iterator[Recipe]:
 
 def _read(job: BuildJob, setting: Setting) -> Recipe:
     recorder = Recorder()
-    with _logged() as (log, lines):
+    with _ONE_AT_A_TIME, _logged() as (log, lines):
         app = HubtoolRepo2Docker(log=log)
         app.recorder = recorder
         _configure(app, job, setting)
