@@ -18,8 +18,8 @@ LOG_DOTS = "…"
 
 
 def say(text: str = "") -> None:
-    """Tell the person at the terminal; never part of a result."""
-    print(text, file=sys.stderr, flush=True)
+    """Tell the person at the terminal; never part of a result. Lines of several threads stay whole."""
+    print(f"{text}\n", end="", file=sys.stderr, flush=True)
 
 
 def warn(text: str) -> None:

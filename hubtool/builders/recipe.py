@@ -76,6 +76,7 @@ def build_recipe(recipe: Recipe, job: BuildJob, engine: Engine, options: BuildOp
                 cache_write=options.cache_write,
                 cache_compression=options.compression,
                 network=job.network,
+                local_base=job.on_parent and "@" not in str(job.settings.base),
                 extra=_extra(recipe, options),
             )
         )

@@ -91,9 +91,6 @@ class Image(Model):
         description="Secrets that a RUN --mount=type=secret,id=NAME may read while building, each with the environment "
         "variable that holds it. They are in no layer, and decide no fingerprint.",
     )
-    platforms: tuple[PlatformName, ...] = Field(
-        (), description="Platforms of one image for several, as [linux/amd64, linux/arm64] (dockerfile, with buildx)."
-    )
     base: str | Mapping[AxisValue, str] | None = Field(
         None, description="Base image, or one for each value of an axis; repo2docker's own where left out."
     )

@@ -22,7 +22,7 @@ class EngineBuild:
     ``context`` is a tar stream that holds the Dockerfile at ``dockerfile``, or the path of a folder.
     ``cache`` is a repository reference for the registry build cache; with ``cache_write`` False it is only
     read, else written in ``cache_compression`` as far as the engine can. ``network`` "host" lets RUN steps reach
-    services on this machine's loopback.
+    services on this machine's loopback. With ``local_base`` it is built on an image that the engine itself holds.
     """
 
     tag: str
@@ -35,6 +35,7 @@ class EngineBuild:
     cache_write: bool = False
     cache_compression: str = "gzip"
     network: str | None = None
+    local_base: bool = False
     extra: Sequence[str] = ()
 
 

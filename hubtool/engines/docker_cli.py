@@ -80,6 +80,8 @@ def build_arguments(cli: DockerCli, build: EngineBuild, *, cache_to: bool = True
     """The arguments after the program's name that run BUILD. CACHE_TO says whether the builder can write a
     registry cache."""
     words = ["buildx", "build", "--load"] if cli.buildx else ["build"]
+    if cli.buildx and build.local_base:  # other builders see no image that the daemon holds, and write no cache
+        words, cache_to = [*words, "--builder", "default"], False
     words += ["--progress", "plain", "--tag", build.tag, "--file", _dockerfile(build)]
     for key, value in build.args.items():
         words += ["--build-arg", f"{key}={value}"]

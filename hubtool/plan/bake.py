@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from hubtool.config import Config
+from hubtool.errors import HubtoolError
 from hubtool.plan.graph import Graph, Node
 
 # A target is told its parent by this name, which a named context puts that target's result in place of.
@@ -16,9 +17,13 @@ PARENT = "hubtool-parent"
 
 def bake_file(config: Config, graph: Graph, wanted: Iterable[Node]) -> dict[str, Any]:
     """Targets for the WANTED variants and all that these are built on, the WANTED in the group ``default``. Contexts
-    are relative to hubtool.yaml's folder."""
+    are relative to hubtool.yaml's folder. Raises HubtoolError for an image that no Dockerfile of its own makes."""
     chosen = list(wanted)
     needed = {node.id: node for one in chosen for node in (one, *graph.ancestors(one))}
+    for node in needed.values():
+        builder = config.images[node.image].builder
+        if builder != "dockerfile":
+            raise HubtoolError(f"{node.image} is built by {builder}, which bake can't do", hint="hubtool build")
     names = target_names(graph)
     return {
         "group": {"default": {"targets": [names[node.id] for node in chosen]}},
@@ -59,8 +64,8 @@ def _target(config: Config, node: Node, names: dict[str, str]) -> dict[str, Any]
         target["contexts"] = {PARENT: f"target:{names[node.parent]}"}
     if image.target:
         target["target"] = image.target
-    if image.platforms:
-        target["platforms"] = list(image.platforms)
+    if image.platform:
+        target["platforms"] = [image.platform]
     if image.secrets:
         target["secret"] = [f"id={name},env={variable}" for name, variable in image.secrets.items()]
     return {key: value for key, value in target.items() if value}

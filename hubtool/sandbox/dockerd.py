@@ -62,8 +62,17 @@ def private_dockerd(folder: Path) -> Iterator[str]:
             "--log-level=warn",
         ]
         log = data / "dockerd.log"
-        stack.enter_context(service(command, log=log, ready=lambda: answers(host), env={"PATH": path}))
+        with _one_starts():
+            stack.enter_context(service(command, log=log, ready=lambda: answers(host), env={"PATH": path}))
         yield host
+
+
+@contextmanager
+def _one_starts() -> Iterator[None]:
+    """Waits for daemons of ours that start: each makes iptables' chain DOCKER anew, which another then misses."""
+    with Path(tempfile.gettempdir(), f"hubtool-{os.getuid()}-dockerd.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

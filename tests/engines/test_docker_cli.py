@@ -77,6 +77,7 @@ def test_a_program_that_cannot_build_is_an_error_that_says_what_to_install(
         (PLAIN, EngineBuild("t", Path("/c"), cache="r/c:x"), ["--cache-from", "r/c:x"]),
         (PLAIN, EngineBuild("t", Path("/c"), cache="r/c", cache_write=True), ["BUILDKIT_INLINE_CACHE=1"]),
         (BUILDX, EngineBuild("t", Path("/c"), cache="r/c:x"), ["--cache-from", "type=registry,ref=r/c:x"]),
+        (BUILDX, EngineBuild("t", Path("/c"), local_base=True), ["buildx", "build", "--builder", "default"]),
         (BUILDX, EngineBuild("t", Path("/c"), extra=["--no-cache"]), ["--no-cache", "/c"]),
     ],
 )
