@@ -12,7 +12,7 @@ from hubtool.config.model import (
     Site,
     TagStyle,
 )
-from hubtool.config.reading import FILE_NAME, SCHEMA_ID, json_schema, load, parse
+from hubtool.config.reading import FILE_NAME, SCHEMA_ID, json_schema, load, parse, where
 
 __all__ = [
     "FILE_NAME",
@@ -33,4 +33,5 @@ __all__ = [
     "json_schema",
     "load",
     "parse",
+    "where",
 ]

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import ByteSize, Field, WithJsonSchema
+from pydantic import BeforeValidator, ByteSize, Field, WithJsonSchema
 
 from hubtool.config.kinds import Model
 
@@ -28,6 +28,17 @@ Size = Annotated[ByteSize, Field(gt=0), WithJsonSchema(_SIZE)]
 Folder = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
+
+
+def _switched_off(value: object) -> object:
+    return None if value is False or value in ("false", "no", "off") else value
+
+
+OwnTests = Annotated[
+    Folder | None,
+    BeforeValidator(_switched_off),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"const": False}]}),
+]
 
 
 class Parameters(Model):

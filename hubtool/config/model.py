@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from hubtool.config.contract import PROFILES, RUN_USER, RUN_USERS, ContractName, KnownIssue, Parameters
+from hubtool.config.contract import PROFILES, RUN_USER, RUN_USERS, ContractName, KnownIssue, OwnTests, Parameters
 from hubtool.config.deployment import Deployment
 from hubtool.config.kinds import Age, Model, Name, Variable, age_of, check_name, check_place
 from hubtool.errors import HubtoolError
@@ -73,6 +73,11 @@ class Image(Model):
     )
     known_issues: tuple[KnownIssue, ...] = Field(
         (), description="Checks that the image may fail, each with a reason and a last day; then they count again."
+    )
+    tests: OwnTests = Field(
+        "tests",
+        description="Folder of the repository's own checks: its files test_*.py are run by pytest on this machine, "
+        "with the contract's fixtures `container`, `host` and `image`. false: there are none.",
     )
     context: str = Field(".", description="Folder of the image's files, below hubtool.yaml's folder.")
     base: str | None = Field(None, description="Base image; repo2docker's own where left out.")

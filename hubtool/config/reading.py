@@ -52,6 +52,13 @@ def parse(data: bytes, file: Path, environ: Mapping[str, str] | None = None) -> 
         raise HubtoolError("nested too deep", where=Where(file)) from error
 
 
+def where(root: Path, *location: str | int) -> Where:
+    """The place of a key of ROOT/hubtool.yaml, a file that was read before."""
+    file = root / FILE_NAME
+    _, lines = read_yaml(file.read_bytes(), file)
+    return Where(file, lines.get(location), dotted(location))
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of hubtool.yaml (draft 2020-12)."""
     schema = Config.model_json_schema()

@@ -77,7 +77,8 @@ def run_checks(
         results.append(judged(result, settings.known_issues, today) if result.group == settings.contract else result)
         told(results[-1])
 
-    _forget_logs(settings)
+    for log in kept_logs(settings):  # an earlier run's
+        log.unlink(missing_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix="hubtool-run-") as folder:
             for part in parts:
@@ -191,11 +192,10 @@ def _clean(engine: Engine, run: str) -> None:
     thread.join(CLEAN_SECONDS)
 
 
-def _forget_logs(settings: Settings) -> None:
-    """Remove what an earlier run kept."""
+def kept_logs(settings: Settings) -> list[Path]:
+    """The files of what the image's containers said, in a run where a check failed."""
     first = container_logs(Path(settings.log_folder), settings.name)
-    for path in [first, *first.parent.glob(f"{first.stem}-[0-9]*.log")]:
-        path.unlink(missing_ok=True)
+    return [path for path in [first, *sorted(first.parent.glob(f"{first.stem}-[0-9]*.log"))] if path.exists()]
 
 
 def promises(contract: str, profile: str | None = None) -> list[Promise]:
