@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
 from hubtool.commands.earlier import annotation, document_of
 from hubtool.console import say
@@ -66,6 +65,17 @@ def hash_of_tests(variant: Variant) -> str:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             found.update(f"{path.relative_to(root)}\0{content}\n".encode(errors="surrogateescape"))
     return found.hexdigest()[:32]
+
+
+def is_old(built: str | None, freshness: datetime.timedelta | None) -> bool:
+    """Whether what was BUILT then (ISO 8601) has to be built again; also what nobody knows the age of."""
+    if freshness is None:
+        return False
+    try:
+        then = datetime.datetime.fromisoformat(built or "")
+        return datetime.datetime.now(datetime.UTC) - then > freshness
+    except (ValueError, TypeError):  # no time, or one without its zone
+        return True
 
 
 def look_up(reference: ImageReference) -> Manifest | None:
