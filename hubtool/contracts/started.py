@@ -100,9 +100,8 @@ class Started:
         try:
             return ask()
         except HubtoolError as error:
-            if self.container.running():
-                raise
-            return error.message  # it ended while it was asked, which is told next
+            self.container.running()  # raises where the engine is gone
+            return error.message  # it may have ended while it was asked: the engine tells that in a moment
 
     def keep_logs(self, settings: Settings) -> None:
         """Keep what the container said, and add its last lines to what is wrong with it."""
