@@ -25,7 +25,6 @@ OTHER = "bob"
 PREFIX = f"/user/{USER}/"
 CALLBACK = f"{PREFIX}oauth_callback"
 CLIENT = f"jupyterhub-user-{USER}"
-ACCESS = (f"access:servers!server={USER}/", f"access:servers!user={USER}")
 COMMAND = "jupyterhub-singleuser"
 HOPS = 10
 
@@ -64,8 +63,8 @@ class Spawned(Started):
             "JUPYTERHUB_HOST": "",
             "JUPYTERHUB_CLIENT_ID": CLIENT,
             "JUPYTERHUB_OAUTH_CALLBACK_URL": CALLBACK,
-            "JUPYTERHUB_OAUTH_SCOPES": json.dumps(ACCESS),
-            "JUPYTERHUB_OAUTH_ACCESS_SCOPES": json.dumps(ACCESS),
+            "JUPYTERHUB_OAUTH_SCOPES": json.dumps(access(USER)),
+            "JUPYTERHUB_OAUTH_ACCESS_SCOPES": json.dumps(access(USER)),
             "JUPYTERHUB_OAUTH_CLIENT_ALLOWED_SCOPES": "[]",
             "JUPYTERHUB_USER": USER,
             "JUPYTERHUB_SERVER_NAME": "",
@@ -82,7 +81,7 @@ class Spawned(Started):
             "token": self.token,
             "client_id": CLIENT,
             "callback": CALLBACK,
-            "people": {self.token: person(USER, ACCESS), self.stranger: person(OTHER, ())},
+            "people": {self.token: person(USER), self.stranger: person(OTHER)},
         }
         code = Path(stub_hub.__file__).read_text(encoding="utf-8")
         try:
@@ -116,7 +115,7 @@ class Spawned(Started):
         """What a browser without a token or cookie passes on its way to the server's API: code and path, each."""
         steps = []
         with httpx.Client(timeout=10, trust_env=False) as browser:
-            path = f"{PREFIX}?login"
+            path = f"{PREFIX}files/"  # every server has these pages, and shows none to strangers
             for _ in range(HOPS):
                 answer = browser.get(self._outside(path))
                 steps.append(f"{answer.status_code} {urlsplit(path).path}")
@@ -146,9 +145,14 @@ class Spawned(Started):
         return True
 
 
-def person(name: str, scopes: tuple[str, ...]) -> dict[str, object]:
-    """A user as the hub's API has them."""
-    return {"name": name, "kind": "user", "admin": False, "groups": [], "scopes": list(scopes), "session_id": None}
+def person(name: str) -> dict[str, object]:
+    """A user who may use the own server only, as the hub's API has them."""
+    return {"name": name, "kind": "user", "admin": False, "groups": [], "scopes": access(name), "session_id": None}
+
+
+def access(name: str) -> list[str]:
+    """The scopes that let somebody use the server of the user NAME."""
+    return [f"access:servers!server={name}/", f"access:servers!user={name}"]
 
 
 def _below_host(location: str) -> str:
