@@ -44,6 +44,13 @@ def injected(engine: Engine, platform: Platform, starts: Starts) -> Iterator[Inj
         yield Injected(engine, platform, stack)
 
 
+@pytest.fixture
+def given(injected: Injected, starts: Starts) -> Injected:
+    """The same, for a check. Skips where the image does not start as the chart does: another check says so."""
+    starts.must_be_the_charts()
+    return injected
+
+
 @pytest.fixture(scope="session")
 def container(starts: Starts) -> Service:
     """The started container, its IDE up, as the chart starts it. Skips where none came up: another check says so."""

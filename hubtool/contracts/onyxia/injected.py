@@ -153,14 +153,14 @@ class Injected:
         return self._ran[way]
 
     def _hostile(self, way: str) -> dict[str, str]:
-        """Hostile values in this WAY. What a value is fetched from must be right where the fetched one is hostile: the
-        Vault in two ways, the git repository in one."""
+        """Hostile values in this WAY. What something hostile is fetched from, or given to, must be right itself: the
+        Vault and the user's script in two ways, the git repository in one."""
         site = self.sites[way]
         address = self.region.add(site)
-        found = hostile.values(way)
-        found |= {"VAULT_ADDR": address} if way == "quotes" else vault(site, address)
-        found |= private(site, address) if way == "lines" else {}
-        return found
+        found = hostile.values(way) | {"VAULT_ADDR": address}
+        if way != "quotes":
+            found |= vault(site, address) | {"PERSONAL_INIT_SCRIPT": f"{address}/personal.sh"}
+        return found | (private(site, address) if way == "lines" else {})
 
     @cached_property
     def reaches_us(self) -> bool:

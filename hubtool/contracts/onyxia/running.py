@@ -174,6 +174,7 @@ def test_R5_code_server_auth_none_opens_it(starts: Starts, container: Service) -
 
     To mend: set -- "$1" --auth none "${@:2}" in the init script itself, not in a function of it.
     """
+    starts.must_be_the_charts()
     assert starts.open is not None
     assert starts.open.wait().up, f"with CODE_SERVER_AUTH=none: {starts.open.problem}"
     if not starts.open.gets_in(None):
@@ -181,16 +182,16 @@ def test_R5_code_server_auth_none_opens_it(starts: Starts, container: Service) -
         pytest.skip("ignored: with CODE_SERVER_AUTH=none there still is a login")
 
 
-def test_R6_the_init_script_hands_over(injected: Injected) -> None:
+def test_R6_the_init_script_hands_over(given: Injected) -> None:
     """The init script starts the command that it is given, and its exit code is the container's.
 
     Otherwise a crashed IDE counts as a good end, and a good end as a crash.
 
     To mend: end the script with exec "$@".
     """
-    code = injected.ended.wait_for_end()
+    code = given.ended.wait_for_end()
     if code is None:
-        pytest.fail(f"/opt/onyxia-init.sh sh -c 'exit {ENDED}': {injected.ended.problem or 'it did not end'}")
+        pytest.fail(f"/opt/onyxia-init.sh sh -c 'exit {ENDED}': {given.ended.problem or 'it did not end'}")
     assert code == ENDED, f"a command that ends with code {ENDED} makes it end with {code}"
 
 
@@ -208,16 +209,16 @@ def test_R7_the_ide_runs_as_the_user(container: Service) -> None:
     assert home == container.platform.home, f"its HOME is '{home}', expected {container.platform.home}"
 
 
-def test_R8_the_user_can_write_in_the_workspace(injected: Injected, platform: Platform) -> None:
+def test_R8_the_user_can_write_in_the_workspace(given: Injected, platform: Platform) -> None:
     """The IDE's user can write in the workspace when the volume there belongs to root and group 100, mode 2775.
 
     That is how Kubernetes hands over a volume with fsGroup 100: only the group may write.
 
     To mend: leave the groups as they are: no setpriv --clear-groups, no su, no sudo that drops group 100.
     """
-    if injected.ended.wait_for_end() is None:
+    if given.ended.wait_for_end() is None:
         pytest.skip("the init script did not start the command: see R6")
-    said = injected.ended.logs()
+    said = given.ended.logs()
     identity = next((line for line in said.splitlines() if line.startswith("uid=")), "")
     if "can-write" not in said and not identity:
         pytest.skip("the init script did not start the command: see R6")

@@ -17,50 +17,50 @@ from hubtool.contracts.onyxia.tools import Knows, git_knows, of_tools, pip_knows
 Note = Callable[[str], None]
 
 
-@pytest.fixture(scope="module")
-def set_up(injected: Injected, container: Service) -> Service:
+@pytest.fixture
+def set_up(given: Injected, container: Service) -> Service:
     """The IDE with every variable set. Skips where it does not start so."""
-    if not injected.configured.wait().up:
+    if not given.configured.wait().up:
         pytest.skip("it does not start with the variables: see V1")
-    return injected.configured
+    return given.configured
 
 
-@pytest.fixture(scope="module")
-def reached(injected: Injected, set_up: Service) -> Injected:
+@pytest.fixture
+def reached(given: Injected, set_up: Service) -> Injected:
     """For what has to be fetched: skips where containers do not reach this machine."""
-    if not injected.reaches_us:
+    if not given.reaches_us:
         pytest.skip("containers here do not reach this machine, which would serve it: a firewall?")
-    return injected
+    return given
 
 
 def ignored(text: str) -> None:
     pytest.skip(f"ignored: {text}")
 
 
-def test_V1_starts_with_every_variable(injected: Injected, container: Service) -> None:
+def test_V1_starts_with_every_variable(given: Injected, container: Service) -> None:
     """The IDE starts with every variable of Onyxia set, and whatever they hold.
 
     A wrong token or a repository that is gone must not keep a user out of the IDE: what fails is said in the log.
 
     To mend: no set -e in the init script; go on where a step fails.
     """
-    assert injected.configured.wait().up, injected.configured.problem
-    for way, stand in injected.hostile.items():
+    assert given.configured.wait().up, given.configured.problem
+    for way, stand in given.hostile.items():
         assert stand.wait().up, f"with hostile values ({way}): {stand.problem}"
 
 
-def test_V2_pip_repository(injected: Injected, set_up: Service, note: Note) -> None:
+def test_V2_pip_repository(given: Injected, set_up: Service, note: Note) -> None:
     """PIP_REPOSITORY is the index of pip and uv.
 
     On a site with no way out, packages come from this mirror or not at all.
 
     To mend: export PIP_INDEX_URL="$PIP_REPOSITORY" UV_DEFAULT_INDEX="$PIP_REPOSITORY" in the init script.
     """
-    url = injected.variables["PIP_REPOSITORY"]
-    note(of_tools("PIP_REPOSITORY", url, injected.site.key, {"pip": pip_knows(set_up), "uv": uv_knows(set_up)}))
+    url = given.variables["PIP_REPOSITORY"]
+    note(of_tools("PIP_REPOSITORY", url, given.site.key, {"pip": pip_knows(set_up), "uv": uv_knows(set_up)}))
 
 
-def test_V3_conda_repository(injected: Injected, set_up: Service) -> None:
+def test_V3_conda_repository(given: Injected, set_up: Service) -> None:
     """CONDA_REPOSITORY is the default channel of conda.
 
     On a site with no way out, packages come from this mirror or not at all.
@@ -70,10 +70,10 @@ def test_V3_conda_repository(injected: Injected, set_up: Service) -> None:
     told = set_up.run("sh", "-c", "command -v conda >/dev/null || exit 127; conda config --show").stdout
     if not told:
         ignored("CONDA_REPOSITORY: there is no conda in the image")
-    of_tools("CONDA_REPOSITORY", injected.variables["CONDA_REPOSITORY"], injected.site.key, {"conda": told})
+    of_tools("CONDA_REPOSITORY", given.variables["CONDA_REPOSITORY"], given.site.key, {"conda": told})
 
 
-def test_V4_r_repository(injected: Injected, set_up: Service) -> None:
+def test_V4_r_repository(given: Injected, set_up: Service) -> None:
     """R_REPOSITORY is one of R's repositories.
 
     On a site with no way out, packages come from this mirror or not at all.
@@ -85,10 +85,10 @@ def test_V4_r_repository(injected: Injected, set_up: Service) -> None:
     if told.returncode == 127:
         ignored("R_REPOSITORY: there is no R in the image")
     assert told.returncode == 0, f"R does not start: {told.stderr.strip()[-300:]}"
-    of_tools("R_REPOSITORY", injected.variables["R_REPOSITORY"], injected.site.key, {"R": told.stdout})
+    of_tools("R_REPOSITORY", given.variables["R_REPOSITORY"], given.site.key, {"R": told.stdout})
 
 
-def test_V5_path_to_ca_bundle(injected: Injected, set_up: Service, note: Note) -> None:
+def test_V5_path_to_ca_bundle(given: Injected, set_up: Service, note: Note) -> None:
     """PATH_TO_CA_BUNDLE is where git, pip and Python's requests look for authorities.
 
     Without it every address of a site with an authority of its own is "certificate verify failed".
@@ -122,17 +122,17 @@ def test_V6_git_repository(reached: Injected, set_up: Service) -> None:
     assert owner == str(set_up.process.uid), f"its files belong to uid {owner}, the IDE's is {set_up.process.uid}"
 
 
-def test_V7_git_settings(injected: Injected, set_up: Service) -> None:
+def test_V7_git_settings(given: Injected, set_up: Service) -> None:
     """GIT_USER_NAME, GIT_USER_MAIL and GIT_CREDENTIALS_CACHE_DURATION are git's settings.
 
     Without a name the user's first commit fails; without the cache git asks for the token every time.
 
     To mend: git config --global user.name "$GIT_USER_NAME", and so on.
     """
-    name, mail = injected.variables["GIT_USER_NAME"], injected.variables["GIT_USER_MAIL"]
+    name, mail = given.variables["GIT_USER_NAME"], given.variables["GIT_USER_MAIL"]
     expected = {"user.name": (name, "GIT_AUTHOR_NAME"), "user.email": (mail, "GIT_AUTHOR_EMAIL")}
     found = {key: git_knows(set_up, key, variable) for key, (_, variable) in expected.items()}
-    if not any(injected.site.key in text for text in found.values()):
+    if not any(given.site.key in text for text in found.values()):
         ignored("GIT_USER_NAME and GIT_USER_MAIL: git does not know them")
     wrong = [
         f"{key} is '{found[key].strip()}'"
@@ -183,26 +183,23 @@ def test_V9_vault(reached: Injected, set_up: Service) -> None:
     assert not missing, f"asked for {asked or 'nothing'}, but not in the IDE's environment: {', '.join(missing)}"
 
 
-def test_V10_s3(injected: Injected, set_up: Service, note: Note) -> None:
+def test_V10_s3(given: Injected, set_up: Service, note: Note) -> None:
     """The variables of S3 are the IDE's, as they were given, and mc has an alias with them.
 
     Every client of S3 reads them; a changed one is "access denied".
 
     To mend: leave AWS_* as they are; export MC_HOST_s3="https://KEY:SECRET:TOKEN@ENDPOINT" where there is mc.
     """
-    have, given = set_up.process.environment, injected.variables
-    names = sorted(name for name in given if name.startswith(("AWS_", "S3_")))
-    changed = [
-        f"{name} is {'not set' if name not in have else 'another'}" for name in names if have.get(name) != given[name]
-    ]
-    assert not changed, "; ".join(changed)
+    have, sent = set_up.process.environment, given.variables
+    names = sorted(name for name in sent if name.startswith(("AWS_", "S3_")) and have.get(name) != sent[name])
+    assert not names, "; ".join(f"{name} is {'another' if name in have else 'not set'}" for name in names)
     if set_up.run("sh", "-c", "command -v mc").returncode != 0:
         return
-    hosts = [value for name, value in have.items() if name.startswith("MC_HOST_") and injected.site.key in value]
+    hosts = [value for name, value in have.items() if name.startswith("MC_HOST_") and given.site.key in value]
     if not hosts:
         note("mc is there, and knows nothing of it")
         return
-    parts = [given[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_S3_ENDPOINT")]
+    parts = [sent[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_S3_ENDPOINT")]
     assert any(all(part in host for part in parts) for host in hosts), "mc's alias has other keys or another address"
 
 
@@ -242,26 +239,26 @@ def test_V13_personal_init_script(reached: Injected, set_up: Service) -> None:
     assert said == reached.variables["PERSONAL_INIT_ARGS"].split(), f"its arguments were {said}"
 
 
-def _script(injected: Injected, set_up: Service, kind: str, variable: str) -> str:
+def _script(given: Injected, set_up: Service, kind: str, variable: str) -> str:
     """What the script KIND left inside the container; fails or skips where it was not run."""
-    done = set_up.run("cat", left(kind, injected.site))
-    fetched = f"{kind}.sh" in injected.site.asked
+    done = set_up.run("cat", left(kind, given.site))
+    fetched = f"{kind}.sh" in given.site.asked
     if done.returncode != 0 and not fetched:
         ignored(f"{variable}: nothing asked for it")
     assert done.returncode == 0, f"{variable} was fetched, and not run"
     return done.stdout
 
 
-def _stays_data(injected: Injected, variables: Iterable[str]) -> None:
+def _stays_data(given: Injected, variables: Iterable[str]) -> None:
     """Fail where the value of one of VARIABLES was run; skip where nothing came up to see it."""
-    up = {way: stand for way, stand in injected.hostile.items() if stand.wait().up}
+    up = {way: stand for way, stand in given.hostile.items() if stand.wait().up}
     if not up:
         pytest.skip("it does not start with such values: see V1")
-    found = [f"{name} ({way})" for way in up for name in injected.ran(way) if name in set(variables)]
+    found = [f"{name} ({way})" for way in up for name in given.ran(way) if name in set(variables)]
     assert not found, f"what stands in the value was run as a program: {', '.join(found)}"
 
 
-def test_H1_values_of_repositories_are_data(injected: Injected, container: Service) -> None:
+def test_H1_values_of_repositories_are_data(given: Injected, container: Service) -> None:
     """Quotes, dollar signs and line ends in PIP_REPOSITORY, CONDA_REPOSITORY, R_REPOSITORY, PACKAGE_MANAGER_URL and
     PATH_TO_CA_BUNDLE are never run.
 
@@ -269,24 +266,24 @@ def test_H1_values_of_repositories_are_data(injected: Injected, container: Servi
 
     To mend: quote every variable; no eval, no sh -c with a value in it; write no value into ~/.bashrc.
     """
-    _stays_data(injected, hostile.FAMILIES["repositories"])
+    _stays_data(given, hostile.FAMILIES["repositories"])
 
 
-def test_H2_values_for_git_are_data(injected: Injected, container: Service) -> None:
+def test_H2_values_for_git_are_data(given: Injected, container: Service) -> None:
     """Quotes, dollar signs and line ends in GIT_* are never run, and a token with / and & arrives as it is.
 
     A launch link names the repository and branch; sed makes something else of a token with / or &.
 
     To mend: git clone --branch="$GIT_BRANCH" -- "$GIT_REPOSITORY"; a credential helper for the token, no sed.
     """
-    _stays_data(injected, hostile.FAMILIES["git"])
-    awkward, plain = injected.sites["lines"], injected.token_site
-    if injected.token.wait().up and _arrived(plain):
+    _stays_data(given, hostile.FAMILIES["git"])
+    awkward, plain = given.sites["lines"], given.token_site
+    if given.token.wait().up and _arrived(plain):
         said = _shape(awkward) or "nothing"
         assert _arrived(awkward), f"the token {awkward.pat} does not arrive: git sent {said}"
 
 
-def test_H3_values_of_vault_are_data(injected: Injected, container: Service) -> None:
+def test_H3_values_of_vault_are_data(given: Injected, container: Service) -> None:
     """Quotes, dollar signs and line ends in VAULT_*, and in the keys and values of a secret, are never run, and the
     values arrive as they are.
 
@@ -294,9 +291,9 @@ def test_H3_values_of_vault_are_data(injected: Injected, container: Service) -> 
 
     To mend: jq '… | @base64' and base64 -d into a variable; export "$key=$value"; no sh -c, nothing into ~/.bashrc.
     """
-    inside = [key for site in injected.sites.values() for key in site.secrets]
-    _stays_data(injected, [*hostile.FAMILIES["vault"], *inside, "VAULT_KEY"])
-    stand, site = injected.hostile["substitution"], injected.sites["substitution"]
+    inside = [key for site in given.sites.values() for key in site.secrets]
+    _stays_data(given, [*hostile.FAMILIES["vault"], *inside, "VAULT_KEY"])
+    stand, site = given.hostile["substitution"], given.sites["substitution"]
     have = stand.process.environment if stand.up and stand.process is not None else {}
     secret = {
         **hostile.ODD_SECRETS,
@@ -306,31 +303,31 @@ def test_H3_values_of_vault_are_data(injected: Injected, container: Service) -> 
     assert not changed, f"other values arrive: {'; '.join(changed)}"
 
 
-def test_H4_values_of_s3_are_data(injected: Injected, container: Service) -> None:
+def test_H4_values_of_s3_are_data(given: Injected, container: Service) -> None:
     """Quotes, dollar signs and line ends in AWS_* are never run.
 
     Keys are random text, and endpoints are the region's.
 
     To mend: quote every variable; no eval; feed SQL to duckdb with its quotes doubled.
     """
-    _stays_data(injected, hostile.FAMILIES["s3"])
+    _stays_data(given, hostile.FAMILIES["s3"])
 
 
-def test_H5_values_of_init_scripts_are_data(injected: Injected, container: Service) -> None:
+def test_H5_values_of_init_scripts_are_data(given: Injected, container: Service) -> None:
     """Quotes, dollar signs and line ends in the addresses and arguments of init scripts are never run.
 
     The script may do what it likes; its address and its arguments may not.
 
     To mend: curl -- "$PERSONAL_INIT_SCRIPT"; read -ra words <<<"$PERSONAL_INIT_ARGS"; no eval.
     """
-    _stays_data(injected, hostile.FAMILIES["scripts"])
+    _stays_data(given, hostile.FAMILIES["scripts"])
 
 
-def test_H6_values_of_the_login_are_data(injected: Injected, container: Service) -> None:
+def test_H6_values_of_the_login_are_data(given: Injected, container: Service) -> None:
     """Quotes, dollar signs and line ends in PASSWORD, CODE_SERVER_AUTH and DARK_MODE are never run.
 
     Users choose their password, and it may hold any character.
 
     To mend: leave PASSWORD in the environment, where code-server reads it; write it into no file by a shell.
     """
-    _stays_data(injected, hostile.FAMILIES["login"])
+    _stays_data(given, hostile.FAMILIES["login"])

@@ -24,7 +24,7 @@ RUN printf '#!/bin/sh\nexec /opt/node/bin/node /opt/code-server/lib/node_modules
       > /usr/bin/code-server \
  && chmod 755 /usr/bin/code-server \
  && useradd --uid 1000 --gid users --shell /bin/bash --home-dir /home/onyxia onyxia \
- && install -d -o onyxia -g users -m 0750 /home/onyxia /home/onyxia/.config /home/onyxia/work
+ && install -d -o onyxia -g root -m 0770 /home/onyxia /home/onyxia/.config /home/onyxia/work
 COPY --chmod=755 onyxia-init.sh /opt/onyxia-init.sh
 ENV LANG=C.UTF-8 HOME=/home/onyxia
 USER onyxia

@@ -5,7 +5,7 @@ RUN apt-get update -qq \
  && apt-get install -y -qq --no-install-recommends curl jq \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 1000 --gid users --shell /bin/bash --home-dir /home/onyxia onyxia \
- && install -d -o onyxia -g users -m 0750 /home/onyxia /home/onyxia/.config /home/onyxia/work
+ && install -d -o onyxia -g root -m 0770 /home/onyxia /home/onyxia/.config /home/onyxia/work
 COPY uv ca.crt /tmp/uv/
 RUN export SSL_CERT_FILE=/tmp/uv/ca.crt UV_NO_CACHE=1 && /tmp/uv/uv venv -q --python python3 /opt/python \
  && /tmp/uv/uv pip install -q --compile-bytecode --python /opt/python/bin/python pip jupyterlab
