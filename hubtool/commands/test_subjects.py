@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hubtool.commands.hub_version import hub_version
 from hubtool.commands.promotion import IMAGE_TESTS
 from hubtool.config import FILE_NAME, Config, Image, KnownIssue, load, where
 from hubtool.contracts import CONTRACTS, NO_ENGINE, Settings, check_profile, default_profile
@@ -53,6 +54,8 @@ def of_variant(variant: Variant, engine: Engine, asked: Asked) -> Subject:
         raise HubtoolError(f"{engine.name} has no image {reference}", hint="hubtool build")
     job = variant.job
     told = _settings(variant.image, job.settings, variant.root, asked)
+    if told.contract == "jupyterhub" and told.parameters.hub_version is None:
+        told = replace(told, parameters=told.parameters.model_copy(update={"hub_version": hub_version(variant.root)}))
     settings = replace(
         told,
         engine=engine.name,
