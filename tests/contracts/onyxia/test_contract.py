@@ -36,6 +36,7 @@ class Broken:
     ide: Mapping[str, str] = field(default_factory=dict)
     profile: str = "code-server"
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    start_seconds: int = 60  # fewer where an IDE never answers
 
 
 def before_the_ide(*commands: str) -> Mapping[str, str]:
@@ -56,9 +57,9 @@ BROKEN = {
         before_the_ide(f"{IN_POD} [[ -e /home/onyxia/work/ready ]] || exit 4"),
     ),
     "IDE that listens for itself alone": Broken(
-        "R2", "port 8080 is open on", ide={"((host, port)": '(("127.0.0.1", port)'}
+        "R2", "port 8080 is open on", ide={"((host, port)": '(("127.0.0.1", port)'}, start_seconds=30
     ),
-    "port of the environment": Broken("R3", "listens on port 9000, not on 8080", "ENV PORT=9000\n"),
+    "port of the environment": Broken("R3", "listens on port 9000, not on 8080", "ENV PORT=9000\n", start_seconds=30),
     "password of its own": Broken(
         "R4", "the right password does not open it", init=before_the_ide("export PASSWORD=other")
     ),
@@ -70,6 +71,7 @@ BROKEN = {
         "R5",
         "with CODE_SERVER_AUTH=none: no answer",
         init={'set -- "$1" --auth none "${@:2}"': 'set -- "$1" --auth none'},
+        start_seconds=30,
     ),
     "exit code lost": Broken("R6", "code 7 makes it end with 0", init={HANDS_OVER: f'\n"$@"\nexit 0{HANDS_OVER}'}),
     "home directory lost": Broken("R7", "its HOME is '/tmp'", init=before_the_ide("export HOME=/tmp")),
@@ -210,16 +212,16 @@ class Workshop:
         else:
             lines.append(broken.lines)
         image = self.build(f"onyxia-{title}", "\n".join([f"FROM {self.good[broken.profile]}", *lines]), *files)
-        return self.judge(image, broken.profile, broken.parameters)
+        return self.judge(image, broken.profile, broken.parameters, broken.start_seconds)
 
-    def judge(self, image: str, profile: str, parameters: Mapping[str, Any] | None = None) -> TestReport:
+    def judge(self, image: str, profile: str, parameters: Mapping[str, Any], start_seconds: int = 60) -> TestReport:
         return self.run(
             image,
             contract="onyxia",
             profile=profile,
             user="onyxia",
-            parameters=Parameters(**(parameters or {})),
-            start_seconds=60 if profile == "jupyter" else 30,
+            parameters=Parameters(**parameters),
+            start_seconds=start_seconds,
         )
 
 
