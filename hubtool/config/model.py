@@ -22,6 +22,9 @@ LayerStyle = Literal["packages", "as-built"]
 CompressionName = Literal["gzip", "zstd"]
 
 
+SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
 class Site(Model):
     """Where a site that cannot reach the public package indexes gets its packages from."""
 
@@ -191,9 +194,11 @@ class Config(Model):
     @field_validator("cache", mode="before")
     @classmethod
     def _is_a_cache(cls, value: Any) -> Any:
-        if not isinstance(value, bool):
-            check_place(value if isinstance(value, str) else repr(value))
-        return value
+        text = value if isinstance(value, str) else repr(value)
+        if text.lower() in SWITCH:
+            return SWITCH[text.lower()]
+        check_place(text)
+        return text
 
     def siblings(self, image: str) -> tuple[ImageReference, ...]:
         """Where images are released to that may have layers in common with IMAGE, at its registry."""
