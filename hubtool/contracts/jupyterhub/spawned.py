@@ -19,7 +19,7 @@ from hubtool.contracts.started import PAUSE, Started
 from hubtool.engines import ContainerSpec, Engine
 from hubtool.errors import HubtoolError
 
-HUB_PORT = 8081
+HUB_PORT = 8581  # not 8081, where a server that was not told its hub looks for one
 USER = "ada"
 OTHER = "bob"
 PREFIX = f"/user/{USER}/"
@@ -31,13 +31,12 @@ HOPS = 10
 
 class Spawned(Started):
     """The image as a hub of JupyterHub starts it for the user ``ada``, an empty volume over EMPTY_HOME, and the stub
-    of a hub on its loopback. ``token`` is the server's own, ``stranger`` one of a user who may not use the server;
-    ``said`` is what it said until it was up."""
+    of a hub on its loopback. ``token`` is the server's own, ``stranger`` one of a user who may not use the server."""
 
     def __init__(self, engine: Engine, settings: Settings, empty_home: str) -> None:
         self.token, self.stranger = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
         self._version = settings.parameters.hub_version or ""
-        self._ended = self.said = ""
+        self._ended = ""
         spec = ContainerSpec(
             image=settings.image,
             command=[COMMAND],
@@ -94,7 +93,6 @@ class Spawned(Started):
     def wait(self, seconds: float) -> None:
         """Wait until the server says to its owner that it is up, as wait_until_up does."""
         self.wait_until_up(seconds, self._ask)
-        self.said = self.said or self.logs()
 
     def _ask(self) -> str:
         if self._ended:

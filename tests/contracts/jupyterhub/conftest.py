@@ -62,7 +62,7 @@ def reports(
         tag = images[broken.on]
         if broken.lines:
             tag = build_image(
-                "broken-" + "".join(c if c.isalnum() else "-" for c in name), f"FROM {tag}\n{broken.lines}"
+                "broken-" + "".join(c if c.isalnum() else "-" for c in name.lower()), f"FROM {tag}\n{broken.lines}"
             )
         folder = tmp_path_factory.mktemp("repository")
         for file, text in broken.files.items():

@@ -116,10 +116,13 @@ BROKEN = {
         entrypoint("export JUPYTERHUB_SERVICE_PREFIX=/", 'exec "$@"'),
         "K2",
         "GET /user/ada/api/status: HTTP 404",
-        start_seconds=15,
+        start_seconds=30,
     ),
     "start script that hides the hub": Broken(
-        entrypoint("unset JUPYTERHUB_API_TOKEN", 'exec "$@"'), "K2", "as a hub starts it: the container ended with code"
+        entrypoint("unset JUPYTERHUB_API_URL", 'exec "$@"'),
+        "K2",
+        "as a hub starts it: no answer within 20 s",
+        start_seconds=20,
     ),
     "server whom the hub's login does not know": Broken(
         entrypoint("export JUPYTERHUB_CLIENT_ID=another", 'exec "$@"'),
@@ -143,10 +146,14 @@ BROKEN = {
         files={"environment.yml": "dependencies: [python, pip, {pip: [jupyterhub, pandas>=2]}]\n"},
     ),
     "package that can't be imported": Broken(
-        as_root("rm /srv/venv/lib/python3*/site-packages/nbgitpuller/pull.py"),
+        as_root(
+            "cd /srv/venv/lib/python3*/site-packages && mkdir lesson lesson-1.dist-info"
+            " && echo import no_such_library > lesson/__init__.py && printf 'Name: lesson\\nVersion: 1\\n'"
+            " > lesson-1.dist-info/METADATA && echo lesson/__init__.py,, > lesson-1.dist-info/RECORD"
+        ),
         "K4",
-        "nbgitpuller (requirements.txt): import nbgitpuller: ",
-        files={"requirements.txt": "nbgitpuller\npywin32; sys_platform == 'win32'\n"},
+        "lesson (requirements.txt): import lesson: ModuleNotFoundError: No module named 'no_such_library'",
+        files={"requirements.txt": "nbgitpuller\nlesson\npywin32; sys_platform == 'win32'\n"},
     ),
     "package of R that was not built": Broken(
         "",
