@@ -59,7 +59,8 @@ class Parameters(Model):
     )
     mounts: Mapping[Folder, Literal["ro", "rw"]] = Field(
         {"datasets": "ro", "persistent-home": "rw", "persistent-shared-folder": "rw"},
-        description="Folders below the home directory that the platform mounts volumes over, and how: ro or rw.",
+        description="Folders below the home directory that the platform mounts volumes over, and how; where left out "
+        "`datasets: ro`, `persistent-home: rw` and `persistent-shared-folder: rw`.",
     )
     user_hook: Folder | None = Field(
         "persistent-home/init.sh", description="The user's own script, below the home directory, that a start runs."
