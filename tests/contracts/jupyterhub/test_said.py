@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from hubtool.contracts.jupyterhub.extensions import judged
-from hubtool.contracts.jupyterhub.imports import chosen, modules_of, problem
+from hubtool.contracts.jupyterhub.imports import chosen, modules_of, of_conda, problem
 from hubtool.contracts.jupyterhub.logs import errors_in, warnings_in
 
 ERRORS = [
@@ -92,7 +94,32 @@ def test_of_several_modules_the_one_called_like_the_package_stands_for_it() -> N
     assert chosen("matplotlib-more", ["matplotlib", "pylab"]) == ["matplotlib", "pylab"]
 
 
-def test_an_import_that_fails_says_why(tmp_path: str) -> None:
+def test_condas_packages_are_imported_by_the_files_that_conda_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = "lib/python3.12/site-packages"
+    records = {
+        "pytorch-2.4.0-py312_0": [f"{library}/torch/__init__.py", f"{library}/torch-2.4.0.dist-info/RECORD"],
+        "nodejs-22.0-0": ["bin/node"],
+        "python-3.12.1-0": ["bin/python", f"{library}/README.txt"],
+        "r-torch-1.0-0": ["lib/R/library/torch/DESCRIPTION"],
+    }
+    (tmp_path / "conda-meta").mkdir()
+    for name, files in records.items():
+        (tmp_path / "conda-meta" / f"{name}.json").write_text(json.dumps({"files": files}))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    found = {name: of_conda(name) for name in ("pytorch", "nodejs", "python", "r-torch", "torch", "certifi")}
+    assert found == {
+        "pytorch": ["torch"],
+        "nodejs": [],
+        "python": [],
+        "r-torch": [],
+        "torch": None,
+        "certifi": ["certifi"],  # pip has it
+    }
+
+
+def test_an_import_that_fails_says_why(tmp_path: Path) -> None:
     assert problem(["json"], str(tmp_path)) == ""
     assert problem(None, str(tmp_path)) == "it is not in the image"
     assert problem(["no_such"], str(tmp_path)) == "import no_such: ModuleNotFoundError: No module named 'no_such'"
