@@ -87,10 +87,10 @@ def look_up(reference: ImageReference) -> Manifest | None:
 
 
 def ask_for(reference: ImageReference) -> Manifest | None:
-    """What stands at a tag, asked for once; None where there is nothing. Raises HubtoolError for any other answer,
-    and for none."""
+    """What stands at a tag or digest, asked for once; None where there is nothing. Raises HubtoolError for any other
+    answer, and for none."""
     with short_client(reference) as client:
-        url = client.session.url(f"manifests/{reference.tag or 'latest'}")
+        url = client.session.url(f"manifests/{reference.digest or reference.tag or 'latest'}")
         answer = client.session.request("GET", url, headers={"Accept": ACCEPT}, retry=False)
         if answer.status == 404:
             return None
