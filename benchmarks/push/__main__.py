@@ -15,13 +15,12 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.push import figures, images
 from benchmarks.push.bench import WAYS, Bench, Row
-from benchmarks.push.images import Built
 from benchmarks.push.stages import STAGES, stages
 from hubtool.console import bytes_text, say, table
 
@@ -38,37 +37,46 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hubtool-benchmark-", dir="/var/tmp")))
         bench = Bench(stack, folder)
-        original, rows = measure(bench, options.quick, options.runs)
+        rows = list(told(measure(bench, options.quick, options.runs)))
         print(f"\n{len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}\n")
         print(table([row.cells() for row in rows], HEAD), flush=True)
         if sizes:
-            grown = list(growth(bench, original, sizes))
+            grown = list(growth(bench, sizes))
             print("\n" + table(grown, ("seconds of", *STAGES, *WAYS)))
 
 
-def measure(bench: Bench, quick: bool, runs: int) -> tuple[Built, list[Row]]:
-    """The first image, and all figures that have a target."""
+def told(rows: Iterable[Row]) -> Iterator[Row]:
+    """ROWS, each told when it is there."""
+    for row in rows:
+        say("  | " + " | ".join(row.cells()))
+        yield row
+
+
+def measure(bench: Bench, quick: bool, runs: int) -> Iterator[Row]:
+    """All figures that have a target."""
     packages, siblings = (images.SMALL, images.SMALL_SIBLING) if quick else (images.STACK, images.SIBLING)
     original, rows = figures.first(bench, packages, runs)
-    rows += figures.starts(bench, original, runs)
-    newest, more = figures.rebuilt(bench)
-    rows += more
+    yield from rows
+    yield from figures.decisions(bench, packages)
+    yield from figures.starts(bench, original, runs)
+    newest, rows = figures.rebuilt(bench)
+    yield from rows
     for name in images.OLDER:
         if name in packages:
-            rows += figures.changed(bench, packages, name, newest)
-    rows += figures.sibling(bench, siblings)
-    rows += figures.decisions(bench, packages)
-    return original, rows
+            yield from figures.changed(bench, packages, name, newest)
+    yield from figures.sibling(bench, siblings)
 
 
-def growth(bench: Bench, stack: Built, sizes: Sequence[float]) -> Iterator[tuple[str, ...]]:
+def growth(bench: Bench, sizes: Sequence[float]) -> Iterator[tuple[str, ...]]:
     """Seconds of the stages and ways for images of SIZES in GB, a first push each."""
     base = bench.engine.inspect(bench.base)
     assert base is not None
     for size in sizes:
         repository = bench.clone(f"grown-{size}", "grown")
         repository.commit({"requirements.txt": f"# {size}\n"})
-        images.grown(bench.docker, repository.reference, bench.base, stack.reference, int(size * 1e9) - base.size)
+        images.grown(
+            bench.docker, repository.reference, bench.base, bench.repository.reference, int(size * 1e9) - base.size
+        )
         found = bench.engine.inspect(repository.reference)
         assert found is not None
         taken = stages(bench.engine, repository.reference, bench.folder)

@@ -12,6 +12,7 @@ With the previous release's layout every group stays where it is, and new ones g
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -147,7 +148,7 @@ class _Bin:
 
     def expected(self) -> float:
         """The bytes that a release moves, on average."""
-        return self.size * (1 - (1 - CHANGING) ** self.weight)
+        return self.size * (1 - math.pow(1 - CHANGING, self.weight))
 
 
 # ---- a fresh layout
