@@ -48,7 +48,6 @@ def _of_r(command: str) -> str:
 FOR: Mapping[str, Mapping[str, Way]] = {
     "GIT_PERSONAL_ACCESS_TOKEN": {"quotes": _of_sed},
     "R_REPOSITORY": {"lines": _of_r},
-    "PASSWORD": {"lines": lambda command: f"a: [{command}"},
 }
 
 FAMILIES: Mapping[str, tuple[str, ...]] = {

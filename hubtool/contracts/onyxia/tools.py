@@ -54,6 +54,13 @@ def uv_knows(service: Service) -> str | None:
     return None if told.returncode == 127 else told.stdout
 
 
+def requests_knows(service: Service) -> str | None:
+    """The bundle of authorities that Python's requests takes; None where there is no Python."""
+    if service.run("sh", "-c", "command -v python3 || command -v python").returncode != 0:
+        return None
+    return service.process.environment.get("REQUESTS_CA_BUNDLE", "")
+
+
 def git_knows(service: Service, key: str, variable: str = "") -> str:
     """The values that git has for KEY, and that of VARIABLE, which git takes before it."""
     told = service.run("git", "config", "--get-all", key).stdout

@@ -12,7 +12,7 @@ from hubtool.contracts.onyxia.injected import CA_BUNDLE, Injected, left
 from hubtool.contracts.onyxia.region import BRANCH, PROJECT, Site
 from hubtool.contracts.onyxia.service import Service
 from hubtool.contracts.onyxia.settings import DARK
-from hubtool.contracts.onyxia.tools import Knows, git_knows, of_tools, pip_knows, uv_knows
+from hubtool.contracts.onyxia.tools import Knows, git_knows, of_tools, pip_knows, requests_knows, uv_knows
 
 Note = Callable[[str], None]
 
@@ -100,7 +100,7 @@ def test_V5_path_to_ca_bundle(given: Injected, set_up: Service, note: Note) -> N
     knows: Knows = {
         "git": git_knows(set_up, "http.sslCAInfo", "GIT_SSL_CAINFO"),
         "pip": pip_knows(set_up, "cert", "PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"),
-        "requests": "\n".join(set_up.process.environment.get(name, "") for name in ("REQUESTS_CA_BUNDLE",)),
+        "requests": requests_knows(set_up),
     }
     note(of_tools("PATH_TO_CA_BUNDLE", CA_BUNDLE, "hubtool-ca", knows))
 
