@@ -41,7 +41,8 @@ def _of_sed(command: str) -> str:
 
 
 def _of_r(command: str) -> str:
-    return f'a"); system("{command}"); c("b'
+    # An operand, which R evaluates wherever a text may stand.
+    return f'a"+system("{command}")+"b'
 
 
 # Ways for what a variable is pasted into, where that is no shell.
