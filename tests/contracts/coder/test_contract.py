@@ -99,7 +99,7 @@ V2 = {
     "an old curl": Broken(
         as_root(program("/usr/bin/curl", "echo option --compressed: not supported >&2; exit 2")),
         "D1",
-        "it was never asked for",
+        "coder-linux-amd64 with curl, wget or busybox (code 1); nothing came from it",
     ),
     "a download that is none": Broken(
         as_root(program("/usr/bin/curl", 'while [ $1 != -o ]; do shift; done; echo "<html>" > $2')),
