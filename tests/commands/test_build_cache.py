@@ -131,14 +131,15 @@ def test_one_that_never_answers_is_given_up(scratch: Scratch, silent: str, capsy
     assert "did not answer in time" in capsys.readouterr().err
 
 
-def test_buildah_whose_cache_grows_has_one_only_where_somebody_named_it(scratch: Scratch, front: Front) -> None:
-    variant = variant_of(scratch.root, scratch.settings)
-    assert find_cache(variant, get_engine("buildah"), CacheRules()) == (None, False)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in NOBODY:
-            patch.setenv(name, scratch.environment[name])
-        rules = CacheRules(f"{front.host}/named", write=True)
-        found = find_cache(variant, get_engine("buildah"), rules)
+def test_buildah_whose_cache_grows_has_one_only_where_somebody_named_it(
+    scratch: Scratch, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in NOBODY:
+        monkeypatch.setenv(name, scratch.environment[name])
+    variant, buildah = variant_of(scratch.root, scratch.settings), get_engine("buildah")
+    assert find_cache(variant, buildah, CacheRules()) == (None, False)
+    assert asked(front) == []
+    found = find_cache(variant, buildah, CacheRules(f"{front.host}/named", write=True))
     assert found == (f"{front.host}/named:buildcache-small", True)
 
 
