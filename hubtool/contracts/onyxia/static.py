@@ -237,9 +237,12 @@ def test_S12_the_programs_are_for_the_images_machine(image: ImageUnderTest, plat
     if expected is None:
         pytest.skip(f"no way to tell programs for {image.architecture or 'an unnamed architecture'}")
     names = {number: name for name, number in MACHINES.items()}
+    found = list(_machines(image, platform))
+    if not found:
+        pytest.skip("none of the main programs is there, or tells")
     wrong = [
         f"/{entry.path} is for {names.get(machine, f'machine {machine}')}"
-        for entry, machine in _machines(image, platform)
+        for entry, machine in found
         if machine != expected
     ]
     assert not wrong, f"the image is for {image.architecture}: {'; '.join(wrong)}"

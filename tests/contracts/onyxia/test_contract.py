@@ -266,6 +266,16 @@ def test_a_broken_image_fails_its_one_check(name: str, reports: Callable[[str], 
     assert all(result.mend for result in report.failed)
 
 
+def test_an_image_without_anything_in_it_is_judged(build_image: BuildImage, run_contract: RunContract) -> None:
+    image = build_image("onyxia-nothing", "FROM scratch\nCOPY Dockerfile /\n")
+    report = run_contract(image, contract="onyxia", profile="code-server", user="onyxia", start_seconds=10)
+    failed = {result.check: result.message for result in report.failed}
+    assert failed.keys() == {"R1", "R6", *(f"S{number}" for number in (1, 2, 3, 4, 5, 7, 8, 9, 10, 11))}
+    assert "the engine can't start it" in failed["R1"]
+    assert {r.check for r in report.results if r.outcome == "passed"} == {"S6", "S14"}
+    assert containers_of(image) == {}
+
+
 def test_every_check_has_an_image_that_fails_it() -> None:
     failing = {case.fails for case in BROKEN.values()} | {case.fails for case in test_static.BROKEN.values()}
     assert {promise.check for promise in promises("onyxia")} == failing
