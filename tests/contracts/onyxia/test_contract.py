@@ -178,6 +178,9 @@ USER onyxia
     ),
 }
 
+# An init script that does nothing of what Onyxia asks for.
+IDLE = Broken("", "", init={INIT.read_text(): '#!/bin/bash\nexec "$@"\n'})
+
 
 def changed(file: Path, words: Mapping[str, str], folder: Path) -> Path:
     """FILE with other WORDS, in FOLDER; each stands in it."""
@@ -241,7 +244,8 @@ def reports(
     futures: dict[str, Future[TestReport]] = {
         profile: pool.submit(workshop.judge, image, profile, {"arbitrary_uid": True}) for profile, image in good.items()
     }
-    futures |= {name: pool.submit(workshop.report, name, broken) for name, broken in BROKEN.items()}
+    cases = {**BROKEN, "idle": IDLE}
+    futures |= {name: pool.submit(workshop.report, name, broken) for name, broken in cases.items()}
     yield lambda name: futures[name].result()
     pool.shutdown(cancel_futures=True)
 
@@ -264,6 +268,14 @@ def test_a_broken_image_fails_its_one_check(name: str, reports: Callable[[str], 
     assert {result.check: result.message for result in report.failed}.keys() == {broken.fails}, report.failed
     assert any(broken.says in result.message for result in report.failed), report.failed
     assert all(result.mend for result in report.failed)
+
+
+def test_variables_that_are_ignored_are_said_to_be(reports: Callable[[str], TestReport]) -> None:
+    report = reports("idle")
+    assert report.passed
+    ignored = {result.check for result in report.results if result.message.startswith("ignored: ")}
+    assert ignored == {"R5", *(f"V{number}" for number in range(2, 14))} - {"V10"}  # the engine itself hands AWS_* on
+    assert {result.outcome for result in report.results if result.check in ignored} == {"skipped"}
 
 
 def test_an_image_without_anything_in_it_is_judged(build_image: BuildImage, run_contract: RunContract) -> None:
