@@ -152,8 +152,8 @@ def test(
     images: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="IMAGE|REFERENCE",
-            help="Images of hubtool.yaml, or one reference that the engine holds.",
+            metavar="IMAGE|REFERENCE|FILE",
+            help="Images of hubtool.yaml, references that the engine holds, archives and OCI layouts (only read).",
         ),
     ] = None,
     root: Root = HERE,
@@ -162,6 +162,13 @@ def test(
     dirty: Dirty = False,
     contract: Annotated[
         str | None, typer.Option("--contract", help="Contract to hold it against, instead of hubtool.yaml's.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="Profile of the contract, instead of hubtool.yaml's.")
+    ] = None,
+    settings_of: Annotated[
+        str | None,
+        typer.Option("--image", metavar="IMAGE", help="Image of hubtool.yaml whose settings a REFERENCE or FILE has."),
     ] = None,
     junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit XML report.")] = None,
     as_json: AsJson = False,
@@ -177,6 +184,8 @@ def test(
         tag=tag,
         dirty=dirty,
         contract=contract,
+        profile=profile,
+        settings_of=settings_of,
         junit=junit,
         as_json=as_json,
         list_checks=list_checks,

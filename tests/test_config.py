@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 import json
 from pathlib import Path
 
@@ -180,3 +181,39 @@ def test_every_key_is_described() -> None:
     schema = config.json_schema()
     assert {name: undescribed(part) for name, part in schema["$defs"].items()} == {name: [] for name in schema["$defs"]}
     assert undescribed(schema) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "cache"),
+    [
+        ("true", True),
+        ("no", False),
+        ("False", False),
+        ("quay.io/team/cache", "quay.io/team/cache"),
+        ("127.0.0.1:5000/a:b", "127.0.0.1:5000/a:b"),
+    ],
+)
+def test_a_build_cache_is_on_off_or_at_a_place(written: str, cache: object) -> None:
+    assert read(f"{SMALL}cache: {written}\n").cache == cache
+
+
+@pytest.mark.parametrize("written", ["maybe", "[a]", "12", "{}", "''", "a b", "quay.io/a@sha256:" + "0" * 64, "null"])
+def test_what_is_no_place_for_a_build_cache_is_an_error(written: str) -> None:
+    assert "hubtool.yaml:4: cache: " in wrong(f"{SMALL}cache: {written}\n")
+
+
+@pytest.mark.parametrize(
+    ("file", "image", "hours"),
+    [(None, None, None), ("7d", None, 168), ("2w", None, 336), ("2w", "12h", 12), ("7d", "never", None), ("never", "1d", 24)],
+)
+def test_freshness_is_the_image_s_own_else_the_file_s(file: str | None, image: str | None, hours: int | None) -> None:
+    text = f"registry: quay.io/team\nimages:\n  base: {{{f'freshness: {image}' if image else ''}}}\n"
+    found = read(text + (f"freshness: {file}\n" if file else "")).freshness_of("base")
+    assert found == (datetime.timedelta(hours=hours) if hours else None)
+
+
+@pytest.mark.parametrize("written", ["7", "0d", "7 days", "-1d", "1.5d", "99999d", "[7d]", "d"])
+def test_what_is_no_age_is_an_error_that_says_what_is(written: str) -> None:
+    said = wrong(f"{SMALL}freshness: {written}\n")
+    assert "hubtool.yaml:4: freshness: " in said
+    assert "12h, 7d, 2w" in said

@@ -89,7 +89,9 @@ def _make_image_repository(repository: Path, bare: Path, parts: Parts) -> None:
         **({"base_image": parts.base, "python_version": DEBIAN_PYTHON} if parts.base else {}),
     }
     new(repository, template="hub-image", settings=[f"{k}={v}" for k, v in answers.items()], no_input=True)
-    deployment.commit_all(git.Repo.init(repository, initial_branch="main"), "A hub's image")
+    repo = git.Repo.init(repository, initial_branch="main")
+    repo.create_remote("origin", f"https://forge.example/hubs/{IMAGE}")  # nobody asks there: the image's label says it
+    deployment.commit_all(repo, "A hub's image")
 
 
 def _carry(repository: Path, parts: Parts) -> str:

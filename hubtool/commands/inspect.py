@@ -9,6 +9,7 @@ from typing import Any
 
 from hubtool import console
 from hubtool.commands.contents import Contents, find_reference, pull_contents, read_contents, read_engine_contents
+from hubtool.commands.promotion import ask_for
 from hubtool.console import bytes_text, printable
 from hubtool.engines import choose_engine
 from hubtool.errors import HubtoolError
@@ -17,7 +18,6 @@ from hubtool.image.changes import total_size
 from hubtool.image.inventory import Inventory
 from hubtool.image.treemap import REST, items_of, page
 from hubtool.reference import ImageReference
-from hubtool.registries import RegistryError
 
 
 def inspect(image: str, *, root: Path, engine: str | None, pull: bool, html: Path | None, as_json: bool) -> None:
@@ -43,9 +43,9 @@ def _pulled(reference: ImageReference) -> tuple[Contents, Inventory]:
 
 def _look(reference: ImageReference, engine: str | None) -> tuple[Contents, Inventory]:
     """What the registry tells, else what the engine's image has."""
-    try:
-        released, problem = read_contents(reference), None
-    except RegistryError as error:
+    try:  # asked once and soon given up: what was just built is in the engine, wherever its registry is
+        released, problem = (read_contents(reference) if ask_for(reference) else None), None
+    except HubtoolError as error:
         released, problem = None, error
     contents = released if released and released.inventory else _in_engine(reference, engine)
     if contents and contents.inventory:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -49,10 +50,12 @@ def parcels_of(archive: Archive, packing: Packing, previous: Layout | None) -> I
 
 
 def _parcels(archive: Archive, files: ImageFiles, packing: Packing, previous: Layout | None) -> Parcels:
-    owners = find_owners(files)
-    sbom = write_sbom(take_inventory(files, owners))
     if packing.layers == "as-built":
-        return Parcels(archive.config_bytes, archive.layers, sbom)
-    archive.check()
-    image = relayer(files, archive.config, owners, previous, most=packing.most)
+        return Parcels(archive.config_bytes, archive.layers, write_sbom(take_inventory(files, find_owners(files))))
+    with ThreadPoolExecutor(1) as pool:
+        checked = pool.submit(archive.check)  # takes as long as all the rest
+        owners = find_owners(files)
+        sbom = write_sbom(take_inventory(files, owners))
+        image = relayer(files, archive.config, owners, previous, most=packing.most)
+        checked.result()
     return Parcels(image.config, image.layers, sbom, Layout(tuple(layer.keys for layer in image.layers)))

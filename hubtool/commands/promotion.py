@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
 from hubtool.commands.earlier import annotation, document_of
 from hubtool.console import say
@@ -27,7 +26,7 @@ from hubtool.registries.wire import Patience
 # Annotations of a manifest: what the image was made of; the contract it passed, and how.
 FINGERPRINT, TESTED, SUMMARY = "hubtool.fingerprint", "hubtool.tested", "hubtool.test-summary"
 BUILT = "hubtool.built"  # when (ISO 8601, UTC)
-TESTS = "hubtool.tests"  # a hash of the repository's own tests, which say nothing to the fingerprint
+TESTS = "hubtool.tests"  # a hash of what it was tested with, which says nothing to the fingerprint
 IMAGE_TESTS, BROWSER_TESTS = "image-tests", "browser-tests"
 SHORT = Patience(connect=5, other=10)  # an answer spares a build; without one there is a build
 
@@ -48,16 +47,20 @@ def find_built(variant: Variant, fingerprint: str) -> Manifest | None:
     if annotation(document, FINGERPRINT) != fingerprint:
         return None
     passed = annotation(document, TESTED), annotation(document, TESTS)
-    if passed != (variant.contract, hash_of_tests(variant.root)):
+    if passed != (variant.contract, hash_of_tests(variant)):
         say(f"{reference.name} has this image, but it did not pass today's tests: building it here")
         return None
     return manifest
 
 
-def hash_of_tests(root: Path) -> str:
-    """A hash of names and contents of ROOT's image-tests/ and browser-tests/."""
-    found = hashlib.sha256()
-    for path in sorted(path for folder in (IMAGE_TESTS, BROWSER_TESTS) for path in (root / folder).rglob("*")):
+def hash_of_tests(variant: Variant) -> str:
+    """A hash of what VARIANT is tested with and the fingerprint does not know: names and contents of image-tests/,
+    browser-tests/ and its own checks, and what hubtool.yaml tells the contract."""
+    told = variant.job.settings.model_dump_json(include={"profile", "parameters", "known_issues", "tests"})
+    found = hashlib.sha256(f"{told}\n".encode())
+    root = variant.root
+    folders = [IMAGE_TESTS, BROWSER_TESTS, *filter(None, [variant.job.settings.tests])]
+    for path in sorted(path for folder in folders for path in (root / folder).rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             found.update(f"{path.relative_to(root)}\0{content}\n".encode(errors="surrogateescape"))
@@ -84,10 +87,10 @@ def look_up(reference: ImageReference) -> Manifest | None:
 
 
 def ask_for(reference: ImageReference) -> Manifest | None:
-    """What stands at a tag, asked for once; None where there is nothing. Raises HubtoolError for any other answer,
-    and for none."""
+    """What stands at a tag or digest, asked for once; None where there is nothing. Raises HubtoolError for any other
+    answer, and for none."""
     with short_client(reference) as client:
-        url = client.session.url(f"manifests/{reference.tag or 'latest'}")
+        url = client.session.url(f"manifests/{reference.digest or reference.tag or 'latest'}")
         answer = client.session.request("GET", url, headers={"Accept": ACCEPT}, retry=False)
         if answer.status == 404:
             return None

@@ -154,7 +154,7 @@ def _notes(variant: Variant, image: EngineImage, record: Record | None) -> dict[
     labels = image.config.get("Labels") or {}
     notes = {FINGERPRINT: str(labels[FINGERPRINT])} if FINGERPRINT in labels else {}
     if _passed(variant, image, record):
-        notes |= {TESTED: variant.contract, TESTS: hash_of_tests(variant.root)}
+        notes |= {TESTED: variant.contract, TESTS: hash_of_tests(variant)}
     if record and record.image_id == image.id:
         notes |= {SUMMARY: record.test_summary} if record.test_summary and TESTED in notes else {}
         notes |= {BUILT: record.built} if record.built else {}

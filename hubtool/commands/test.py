@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from hubtool import console
 from hubtool.commands.promotion import IMAGE_TESTS
-from hubtool.config import FILE_NAME, Config, load
-from hubtool.contracts import CONTRACTS, NO_CONTRACT, Result, Settings, TestReport, check_contract, default_profile
+from hubtool.commands.test_subjects import Asked, Subject, find, image_tests, of_file, of_reference, of_variant
+from hubtool.config import FILE_NAME, load
+from hubtool.contracts import CONTRACTS, NO_CONTRACT, Result, TestReport, check_contract, check_profile
+from hubtool.contracts.docs import own_promises
 from hubtool.contracts.junit import junit as junit_xml
+from hubtool.contracts.known import can_go
 from hubtool.contracts.report import as_json as report_json
 from hubtool.contracts.report import as_markdown, as_text, promises_as_text
-from hubtool.contracts.runner import promises, run_checks
-from hubtool.engines import Engine, EngineImage, choose_engine
+from hubtool.contracts.runner import kept_logs, own_files, promises, run_checks
+from hubtool.engines import Engine, choose_engine, get_engine
 from hubtool.errors import HubtoolError
 from hubtool.files import write_whole
-from hubtool.plan import Variant, make_plan
-from hubtool.plan.records import Record, folder, read_record, write_record
-from hubtool.plan.source import read_source
+from hubtool.plan import Variant
+from hubtool.plan.records import Record, read_record, write_record
+
+AT_ONCE = 2  # images that are tested side by side
+_telling = threading.Lock()
 
 
 def test(
@@ -30,192 +38,169 @@ def test(
     tag: str | None,
     dirty: bool,
     contract: str | None,
+    profile: str | None,
+    settings_of: str | None,
     junit: Path | None,
     as_json: bool,
     list_checks: bool,
 ) -> None:
-    """Test the images of hubtool.yaml that IMAGES name (all, where empty), or one reference.
+    """Test the images of hubtool.yaml that IMAGES name (all, where empty), references, and archives; two at once.
 
-    Prints the report, writes JUNIT, and raises HubtoolError where an image does not pass.
+    Prints the reports in their order, writes JUNIT, and raises HubtoolError where an image does not pass or could not
+    be tested, after the others are done.
     """
+    asked = Asked(contract, profile, settings_of)
     if contract is not None:
         check_contract(contract)
     if list_checks:
-        _list_checks(root, contract, as_json)
+        _list_checks(root, asked, as_json)
         return
     if junit is not None and not junit.parent.is_dir():
         raise HubtoolError(f"no folder {junit.parent} to write {junit.name} to")
-    chosen = choose_engine(engine)
-    reports = []
-    for subject in _subjects(images, root, chosen, tag, dirty):
-        if isinstance(subject, Variant) and _passed_elsewhere(subject, contract):
-            continue
-        if isinstance(subject, Variant):
-            reports.append(test_variant(subject, chosen, contract=contract))
-        else:
-            reports.append(test_reference(subject, chosen, root, contract=contract))
-        if not as_json:
-            console.result(as_text(reports[-1]))
-    tell(reports, junit, as_json)
+    subjects = _subjects(images, root, engine, tag, dirty, asked)
+    reports: list[TestReport] = []
+    errors: list[HubtoolError] = []
+    with _tested(subjects) as tests:
+        for one in tests:
+            try:
+                reports.append(one.result())
+            except HubtoolError as error:
+                errors.append(error)
+                continue
+            if not as_json:
+                console.result(as_text(reports[-1]))
+    tell(reports, junit, as_json, errors)
 
 
 test.__test__ = False  # type: ignore[attr-defined]  # a command, for pytest that imports it too
 
 
-def test_variant(variant: Variant, engine: Engine, *, contract: str | None = None) -> TestReport:
-    """Hold VARIANT's image in ENGINE against its contract (or CONTRACT) and the repository's image-tests.
+def test_variant(variant: Variant, engine: Engine) -> TestReport:
+    """Hold VARIANT's image in ENGINE against its contract and the repository's own tests.
 
-    Shows each result as it comes. When all passed against hubtool.yaml's own contract, the record of the image
-    says so for this very image id; anything else clears it. The report says what failed; nothing is raised for
-    it. Raises HubtoolError where the engine has no such image or the checks could not run.
+    Shows each result as it comes. When all passed, the record of the image says so for this very image id; anything
+    else clears it. The report says what failed; nothing is raised for it. Raises HubtoolError where the engine has no
+    such image or the checks could not run.
     """
-    found = _inspect(engine, str(variant.reference), build_hint=True)
-    tests = variant.root / IMAGE_TESTS
-    image = variant.job.settings
-    settings = Settings(
-        engine=engine.name,
-        image=found.id,
-        name=variant.image,
-        reference=str(variant.reference),
-        contract=contract or variant.contract,
-        log_folder=str(_logs(variant.root)),
-        profile=image.profile or default_profile(contract or variant.contract),
-        parameters=image.parameters,
-        known_issues=image.known_issues,
-        uid=image.uid,
-        user=image.user,
-        repo_dir=image.repo_dir,
-        start_seconds=image.start_seconds,
-        context=str(variant.job.context),
-        image_tests=str(tests.resolve()) if _has_tests(tests) else None,
-        pip_index=variant.job.site.pip_index,
-        ca_bundle=str(variant.job.ca_bundle) if variant.job.ca_bundle else None,
-    )
-    _note(variant, engine, found.id, None)
-    report = _run(engine, settings, str(variant.reference))
-    if report.passed and settings.contract == variant.contract:
-        _note(variant, engine, found.id, report)
-    return report
+    return _test(of_variant(variant, engine, Asked()))
 
 
 test_variant.__test__ = False  # type: ignore[attr-defined]
 
 
-def test_reference(reference: str, engine: Engine, root: Path, *, contract: str | None = None) -> TestReport:
-    """Hold an image that ENGINE holds as REFERENCE against CONTRACT (jupyterhub, where None), with the defaults
-    of hubtool.yaml. Nothing is recorded. Raises as test_variant does."""
-    found = _inspect(engine, reference, build_hint=False)
-    settings = Settings(
-        engine=engine.name,
-        image=found.id,
-        name=reference,
-        reference=reference,
-        contract=contract or next(iter(CONTRACTS)),
-        log_folder=str(_logs(root)),
-        profile=default_profile(contract or next(iter(CONTRACTS))),
-    )
-    return _run(engine, settings, reference)
+def _subjects(
+    names: Sequence[str], root: Path, engine: str | None, tag: str | None, dirty: bool, asked: Asked
+) -> list[Subject]:
+    """What NAMES mean, but for images that the registry has and that passed before they came there."""
+    found = find(names, root, tag, dirty)
+    chosen = choose_engine(engine) if any(not isinstance(one, Path) for one in found) else None
+    subjects = []
+    for one in found:
+        if isinstance(one, Path):
+            subjects.append(of_file(one, root, asked))
+        elif isinstance(one, str):
+            assert chosen is not None
+            subjects.append(of_reference(one, chosen, root, asked))
+        elif not _passed_elsewhere(one, asked):
+            assert chosen is not None
+            subjects.append(of_variant(one, chosen, asked))
+    return subjects
 
 
-test_reference.__test__ = False  # type: ignore[attr-defined]
-
-
-def _passed_elsewhere(variant: Variant, contract: str | None) -> bool:
+def _passed_elsewhere(variant: Variant, asked: Asked) -> bool:
     """Whether the image is the registry's, and passed its contract before it came there."""
     record = read_record(variant.root, variant.image)
     if record is None or not record.in_registry or record.commit != variant.source.commit:
         return False
-    if contract not in (None, record.tested):
+    if asked.contract not in (None, record.tested) or asked.profile not in (None, variant.job.settings.profile):
         return False
     console.say(f"{variant.reference} passed already: {record.test_summary or variant.contract}")
     return True
 
 
-def _run(engine: Engine, settings: Settings, reference: str) -> TestReport:
-    console.say(f"testing {reference} against {_what(settings)} {console.LOG_DOTS}")
-    results, seconds = run_checks(engine, settings, _say)
-    return TestReport(settings.name, reference, settings.image, settings.contract, results, seconds)
+@contextmanager
+def _tested(subjects: Sequence[Subject]) -> Iterator[list[Future[TestReport]]]:
+    """The tests of SUBJECTS, begun. Where the block is left early, those that run are ended, with all they started."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        try:
+            yield [pool.submit(_test, subject, stop, several=len(subjects) > 1) for subject in subjects]
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
-def _what(settings: Settings) -> str:
-    contract = "no contract" if settings.contract == NO_CONTRACT else f"the {settings.contract} contract"
-    return f"{contract} and {IMAGE_TESTS}/" if settings.image_tests else f"{contract} (no {IMAGE_TESTS}/ to run)"
+def _test(subject: Subject, stop: threading.Event | None = None, *, several: bool = False) -> TestReport:
+    """Test SUBJECT, tell each result as it comes, with the image's name where there are SEVERAL, and record it."""
+    settings = subject.settings
+    engine = subject.engine if settings.archive else get_engine(settings.engine)  # one a thread
+    first = f"{settings.name} " if several else ""
+
+    def say(result: Result) -> None:
+        with _telling:
+            console.say(f"  {first}{result.check} {result.outcome} in {result.seconds:.1f} s")
+
+    with _telling:
+        console.say(f"testing {subject.reference} against {_what(subject)} {console.LOG_DOTS}")
+    _note(subject, None)
+    results, seconds = run_checks(engine, settings, say, stop)
+    report = TestReport(
+        settings.name,
+        subject.reference,
+        settings.image,
+        settings.contract,
+        results,
+        seconds,
+        can_go(results, settings.known_issues),
+        settings.log_folder if kept_logs(settings) else "",
+    )
+    if report.passed and subject.own:
+        _note(subject, report)
+    return report
 
 
-def _say(result: Result) -> None:
-    console.say(f"  {result.check} {result.outcome} in {result.seconds:.1f} s")
+def _what(subject: Subject) -> str:
+    settings = subject.settings
+    contract = " ".join(filter(None, ["the", settings.contract, settings.profile, "contract"]))
+    if settings.contract == NO_CONTRACT:
+        contract = "no contract"
+    folders = [f"{IMAGE_TESTS}/"] if settings.image_tests else []
+    folders += [f"{Path(settings.own_tests).name}/"] if settings.own_tests else []
+    return " and ".join([contract, *folders]) + ("" if folders else f" (no {IMAGE_TESTS}/ and no own checks)")
 
 
-def _has_tests(tests: Path) -> bool:
-    return any(path.suffix in (".py", ".ipynb") for path in tests.rglob("*")) if tests.is_dir() else False
-
-
-def _inspect(engine: Engine, reference: str, *, build_hint: bool) -> EngineImage:
-    found = engine.inspect(reference)
-    if found is None:
-        hint = "hubtool build" if build_hint else f"{engine.name} pull {reference}"
-        raise HubtoolError(f"{engine.name} has no image {reference}", hint=hint)
-    return found
-
-
-def _logs(root: Path) -> Path:
-    try:
-        path = folder(root) / "logs"
-        path.mkdir(exist_ok=True)
-    except OSError as error:
-        raise HubtoolError(
-            f"no logs can be kept in {root}: {error.strerror}", hint="give a folder by --root"
-        ) from error
-    return path.resolve()
-
-
-def _note(variant: Variant, engine: Engine, image_id: str, report: TestReport | None) -> None:
+def _note(subject: Subject, report: TestReport | None) -> None:
     """Record that the image passed, or with no REPORT that it has not. The record of another build stays."""
+    variant = subject.variant
+    if variant is None:
+        return
     record = read_record(variant.root, variant.image)
     if record is None:
-        record = Record(str(variant.reference), image_id, engine.name)
-    if record.image_id != image_id:
+        record = Record(subject.reference, subject.settings.image, subject.settings.engine)
+    if record.image_id != subject.settings.image:
         return
     passed = (report.contract, report.summary) if report else (None, None)
     write_record(variant.root, variant.image, replace(record, tested=passed[0], test_summary=passed[1]))
 
 
-def _subjects(names: Sequence[str], root: Path, engine: Engine, tag: str | None, dirty: bool) -> list[Variant | str]:
-    """The variants and references that NAMES mean."""
-    config = _config(names, root)
-    if config is None:
-        return list(names)
-    references = [name for name in names if name not in config.images and _is_reference(name, engine)]
-    images = [name for name in names if name not in references]
-    if references and not images:
-        return list(references)
-    return [*references, *make_plan(config, root, read_source(root, allow_dirty=dirty), images, tag=tag)]
-
-
-def _is_reference(name: str, engine: Engine) -> bool:
-    return "/" in name or ":" in name or engine.inspect(name) is not None
-
-
-def _config(names: Sequence[str], root: Path) -> Config | None:
-    """hubtool.yaml's model; None where there is no file and NAMES need none."""
-    if names and not (root / FILE_NAME).exists():
-        return None
-    return load(root)
-
-
-def _list_checks(root: Path, contract: str | None, as_json: bool) -> None:
-    names = [contract] if contract else list(CONTRACTS)
-    found = [promise for name in names for promise in promises(name)]
+def _list_checks(root: Path, asked: Asked, as_json: bool) -> None:
+    names = [asked.contract] if asked.contract else list(CONTRACTS)
+    if asked.profile is not None:
+        check_profile(asked.contract or "", asked.profile)
+    found = [promise for name in names for promise in promises(name, asked.profile)]
+    config = load(root) if (root / FILE_NAME).exists() else None
+    folders = dict.fromkeys(image.tests for image in config.images.values()) if config else {}
+    found += [one for tests in folders if tests for file in own_files(root / tests) for one in own_promises(file)]
     if as_json:
         console.result_json([asdict(promise) for promise in found])
     else:
         console.result(promises_as_text(found))
-        tests = root / IMAGE_TESTS
-        console.say(f"{IMAGE_TESTS}/: {'runs after the contract' if _has_tests(tests) else 'none here'}")
+        console.say(f"{IMAGE_TESTS}/: {'runs after the contract' if image_tests(root) else 'none here'}")
 
 
-def tell(reports: Sequence[TestReport], junit: Path | None, as_json: bool) -> None:
-    """Write and print what programs read, then fail where an image did not pass."""
+def tell(reports: Sequence[TestReport], junit: Path | None, as_json: bool, errors: Sequence[HubtoolError] = ()) -> None:
+    """Write and print what programs read, then fail where an image did not pass, or could not be tested."""
     if junit is not None:
         write_whole(junit, junit_xml(reports))
     if as_json:
@@ -224,11 +209,17 @@ def tell(reports: Sequence[TestReport], junit: Path | None, as_json: bool) -> No
         console.github_summary(as_markdown(report))
         for result in report.failed:
             console.github_error(f"{report.name}: {result.check} {result.promise}: {result.message} {result.mend}")
+        for note in report.notes:
+            console.warn(f"{report.name}: {note}")
         if report.not_run and not report.failed:
             console.warn(f"{report.name} does not count as tested: the checks that start it could not run")
     failed = [f"{report.name} ({', '.join(_ids(report))})" for report in reports if report.failed]
+    for error in errors[0 if failed else 1 :]:
+        console.warn(f"not tested: {error}")
     if failed:
         raise HubtoolError(f"not passed: {', '.join(failed)}", hint="mend what the table says, then: hubtool build")
+    if errors:
+        raise errors[0]
 
 
 def _ids(report: TestReport) -> list[str]:

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import ByteSize, Field, WithJsonSchema
+from pydantic import BeforeValidator, ByteSize, Field, WithJsonSchema
 
 from hubtool.config.kinds import Model
 
@@ -30,6 +30,17 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s@]+$")]
 
 
+def _switched_off(value: object) -> object:
+    return None if value is False or value in ("false", "no", "off") else value
+
+
+OwnTests = Annotated[
+    Folder | None,
+    BeforeValidator(_switched_off),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"const": False}]}),
+]
+
+
 class Parameters(Model):
     """What the platform has that the image runs on. Each contract reads what means something to it."""
 
@@ -48,7 +59,8 @@ class Parameters(Model):
     )
     mounts: Mapping[Folder, Literal["ro", "rw"]] = Field(
         {"datasets": "ro", "persistent-home": "rw", "persistent-shared-folder": "rw"},
-        description="Folders below the home directory that the platform mounts volumes over, and how: ro or rw.",
+        description="Folders below the home directory that the platform mounts volumes over, and how; where left out "
+        "`datasets: ro`, `persistent-home: rw` and `persistent-shared-folder: rw`.",
     )
     user_hook: Folder | None = Field(
         "persistent-home/init.sh", description="The user's own script, below the home directory, that a start runs."

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from hubtool.config.contract import PROFILES, RUN_USER, RUN_USERS, ContractName, KnownIssue, Parameters
+from hubtool.config.contract import PROFILES, RUN_USER, RUN_USERS, ContractName, KnownIssue, OwnTests, Parameters
 from hubtool.config.deployment import Deployment
 from hubtool.config.kinds import Age, Model, Name, Variable, age_of, check_name, check_place
 from hubtool.config.stack import AxisName, AxisValue, Skip, Some, chosen_axes
@@ -23,6 +23,9 @@ LayerStyle = Literal["packages", "as-built"]
 PlatformName = Literal["linux/amd64", "linux/arm64"]
 SecretName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 CompressionName = Literal["gzip", "zstd"]
+
+
+SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 class Site(Model):
@@ -76,6 +79,11 @@ class Image(Model):
     )
     known_issues: tuple[KnownIssue, ...] = Field(
         (), description="Checks that the image may fail, each with a reason and a last day; then they count again."
+    )
+    tests: OwnTests = Field(
+        "tests",
+        description="Folder of the repository's own checks: its files test_*.py are run by pytest on this machine, "
+        "with the contract's fixtures `container`, `host` and `image`. false: there are none.",
     )
     context: str = Field(".", description="Folder of the image's files, below hubtool.yaml's folder.")
     dockerfile: str = Field(
@@ -237,9 +245,11 @@ class Config(Model):
     @field_validator("cache", mode="before")
     @classmethod
     def _is_a_cache(cls, value: Any) -> Any:
-        if not isinstance(value, bool):
-            check_place(value if isinstance(value, str) else repr(value))
-        return value
+        text = value if isinstance(value, str) else repr(value)
+        if text.lower() in SWITCH:
+            return SWITCH[text.lower()]
+        check_place(text)
+        return text
 
     def siblings(self, image: str) -> tuple[ImageReference, ...]:
         """Where images are released to that may have layers in common with IMAGE, at its registry."""

@@ -26,14 +26,15 @@ class Contract:
     fixtures: str
 
 
-def _contract(name: str, *more: str) -> Contract:
+def _contract(name: str, *modules: str) -> Contract:
     room = f"hubtool.contracts.{name}"
-    return Contract(tuple(f"{room}.{module}" for module in ("static", "running", *more)), f"{room}.fixtures")
+    return Contract(tuple(f"{room}.{module}" for module in modules or ("static", "running")), f"{room}.fixtures")
 
 
 CONTRACTS: Mapping[str, Contract] = {
     **{name: _contract(name) for name in ("jupyterhub", "coder")},
-    "workstation": _contract("workstation", "desktop"),
+    "onyxia": _contract("onyxia", "running", "variables", "static"),
+    "workstation": _contract("workstation", "running", "desktop", "static"),
 }
 NO_CONTRACT = "none"
 NO_ENGINE = "none"

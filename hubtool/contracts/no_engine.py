@@ -9,7 +9,7 @@ from hubtool.contracts import NO_ENGINE
 from hubtool.engines import Engine
 from hubtool.errors import HubtoolError
 
-REASON = "an archive is only read; to start it, load it (docker load --input FILE) and test it by its tag"
+REASON = "an image that is a file is only read; load it into an engine and test it by its tag"
 
 
 class _NoEngine:

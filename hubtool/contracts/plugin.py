@@ -82,6 +82,11 @@ def pytest_configure(config: pytest.Config) -> None:
     threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
 
 
+def pytest_sessionfinish() -> None:
+    """Tell the runner that the end was reached."""
+    print(f"\n{result_mark(RUN_ID)}null", flush=True)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the checks of other profiles."""
     profile = _settings().profile
@@ -184,6 +189,8 @@ def _message(call: pytest.CallInfo[None]) -> str:
         return str(error.msg)
     if isinstance(error, AssertionError | HubtoolError):
         return str(error) or "does not hold"
+    if isinstance(error, pytest.FixtureLookupError):
+        return f"fixture '{error.argname}' not found"
     traceback.print_exception(error)
     place = call.excinfo.traceback[-1]
     return f"{type(error).__name__}: {error} ({Path(place.path).name}:{place.lineno + 1})"

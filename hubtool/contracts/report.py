@@ -14,16 +14,22 @@ SHOWN = 110
 
 
 def as_text(report: TestReport) -> str:
-    """The table of all checks, and below it what each failed one found."""
+    """The table of all checks, and below it what each failed one found and what to do."""
     rows = [
         (r.check, r.outcome.upper() if r.outcome == "failed" else r.outcome, _took(r), _said(r)) for r in report.results
     ]
     parts = [table(rows, HEADER)] if rows else []
-    parts += [f"{result.check} failed: {result.message}" for result in report.failed]
+    parts += [_failure(result) for result in report.failed]
+    parts += [f"what its containers said: {report.logs}"] if report.failed and report.logs else []
     parts += report.notes
     verdict = "passed" if report.passed else "FAILED" if report.failed else "not tested"
     parts.append(f"{report.reference}: {verdict} ({report.summary}, {report.seconds:.0f} s)")
     return "\n\n".join(parts)
+
+
+def _failure(result: Result) -> str:
+    mend = f"\n  to mend: {result.mend}" if result.mend else ""
+    return f"{result.check} failed: {result.message}{mend}"
 
 
 def _took(result: Result) -> str:
@@ -31,12 +37,12 @@ def _took(result: Result) -> str:
 
 
 def _said(result: Result) -> str:
-    """What stands in the last column: what to do where it failed, why it was skipped, else the promise."""
+    """What stands in the last column: the promise, what to do where it failed, why it was skipped; one line."""
     text = {"failed": result.mend or result.promise, "passed": result.promise}.get(result.outcome, result.message)
     if result.outcome == "passed" and result.message:
         text = f"{text} ({result.message})"
     line = " ".join(text.split())
-    return line if len(line) <= SHOWN or result.outcome == "failed" else line[: SHOWN - 1] + "…"
+    return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
 
 
 def as_markdown(report: TestReport) -> str:

@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -77,7 +77,8 @@ def run_checks(
         results.append(judged(result, settings.known_issues, today) if result.group == settings.contract else result)
         told(results[-1])
 
-    _forget_logs(settings)
+    for log in kept_logs(settings):  # an earlier run's
+        log.unlink(missing_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix="hubtool-run-") as folder:
             for part in parts:
@@ -124,35 +125,48 @@ def _run_pytest(
         "PYTHONUNBUFFERED": "1",
         **({"PYTHONDONTWRITEBYTECODE": "1"} if part.folder else {}),  # nothing is left in a team's repository
     }
-    words = [sys.executable, *_arguments(part, folder)]
+    words = [sys.executable, "-P", *_arguments(part, folder)]
     log = container_logs(Path(settings.log_folder), settings.name, OWN_TESTS if part.folder else "test")
     lines = stream(*words, cwd=part.folder or folder, env=environment, grace=GRACE, stop=stop)
-    last: deque[str] = deque(maxlen=LAST_LINES)
+    output = _Output(result_mark(run), take)
+    code = 0
     try:
-        with log.open("w", encoding="utf-8", errors="replace") as file:
-            for line in _others(lines, result_mark(run), take):
+        with log.open("w", encoding="utf-8", errors="replace") as file, contextlib.closing(lines):  # type: ignore[type-var]
+            for line in output.others(lines):
                 file.write(line + "\n")
-                last.append(line)
     except ProcessError as error:
-        if stop is not None and stop.is_set():
-            raise KeyboardInterrupt from error
-        if error.returncode != FAILED:
-            _broken(part, settings, error, list(last), log, take)
+        code = error.returncode or 0
+    if stop is not None and stop.is_set():
+        raise KeyboardInterrupt
+    if code not in (0, FAILED) or not output.ended:
+        _broken(part, settings, code, output.last, log, take)
 
 
-def _others(lines: Iterator[str], mark: str, take: Tell) -> Iterator[str]:
-    """The lines that tell no result."""
-    with contextlib.closing(lines):  # type: ignore[type-var]  # a generator: closed, it ends the program
+class _Output:
+    """Takes the results from what a pytest prints. ``ended`` is whether it came to its end, ``last`` its last lines."""
+
+    def __init__(self, mark: str, take: Tell) -> None:
+        self.ended = False
+        self.last: deque[str] = deque(maxlen=LAST_LINES)
+        self._mark = mark
+        self._take = take
+
+    def others(self, lines: Iterable[str]) -> Iterator[str]:
+        """The lines that tell no result."""
         for line in lines:
-            if line.startswith(mark):
-                take(Result(**json.loads(line[len(mark) :])))
-            else:
+            if not line.startswith(self._mark):
+                self.last.append(line)
                 yield line
+                continue
+            told = json.loads(line[len(self._mark) :])
+            self.ended = told is None
+            if told is not None:
+                self._take(Result(**told))
 
 
 def _arguments(part: _Pytest, folder: Path) -> list[str]:
     loaded = [word for plugin in part.plugins for word in ("-p", plugin)]
-    place = ["--rootdir", str(folder), "-c", str(folder / "pytest.ini")]
+    place = ["--rootdir", str(part.folder or folder), "-c", str(folder / "pytest.ini")]
     return ["-m", "pytest", *loaded, "--capture=no", "-p", "no:cacheprovider", "-q", *place, *part.arguments]
 
 
@@ -162,20 +176,18 @@ def _file(module: str) -> str:
     return spec.origin or "" if spec else ""
 
 
-def _broken(part: _Pytest, settings: Settings, error: ProcessError, output: list[str], log: Path, take: Tell) -> None:
+def _broken(part: _Pytest, settings: Settings, code: int, output: Iterable[str], log: Path, take: Tell) -> None:
     """Say why a pytest could not run to its end. The team's own is a check that failed; ours is an error."""
-    if error.returncode == ENGINE_GONE:
+    if code == ENGINE_GONE:
         raise HubtoolError(
             f"{settings.engine} stopped answering while {settings.name} was tested",
             hint=f"start {settings.engine} again, then run the same command",
-        ) from error
+        )
     last = "\n".join(f"  | {line}" for line in output if line.strip())
     if part.folder is None:
-        raise HubtoolError(
-            f"the checks of {settings.name} could not run:\n{last}", hint=f"the whole output: {log}"
-        ) from error
+        raise HubtoolError(f"the checks of {settings.name} could not run:\n{last}", hint=f"the whole output: {log}")
     mend = f"the whole output: {log}; a folder of something else: 'tests: false' in hubtool.yaml"
-    found = f"pytest ended with code {error.returncode}:\n{last}"
+    found = f"pytest ended with code {code}:\n{last}"
     take(Result(OWN_TESTS, "pytest", "the own checks can be run", "failed", 0.0, found, mend))
 
 
@@ -191,11 +203,10 @@ def _clean(engine: Engine, run: str) -> None:
     thread.join(CLEAN_SECONDS)
 
 
-def _forget_logs(settings: Settings) -> None:
-    """Remove what an earlier run kept."""
+def kept_logs(settings: Settings) -> list[Path]:
+    """The files of what the image's containers said, in a run where a check failed."""
     first = container_logs(Path(settings.log_folder), settings.name)
-    for path in [first, *first.parent.glob(f"{first.stem}-[0-9]*.log")]:
-        path.unlink(missing_ok=True)
+    return [path for path in [first, *sorted(first.parent.glob(f"{first.stem}-[0-9]*.log"))] if path.exists()]
 
 
 def promises(contract: str, profile: str | None = None) -> list[Promise]:
@@ -205,18 +216,17 @@ def promises(contract: str, profile: str | None = None) -> list[Promise]:
     if contract == NO_CONTRACT:
         return []
     found = []
-    for name, check in _checks(CONTRACTS[contract].modules):
-        doc, profiles = read_docstring(check), _profiles(check)
-        if profile is None or not profiles or profile in profiles:
-            found.append(Promise(contract, name.split("_")[1], doc.promise, doc.breaks, doc.mend, profiles))
+    for module in map(import_module, CONTRACTS[contract].modules):
+        for name, check in vars(module).items():
+            profiles = _profiles(check) or _profiles(module)
+            if name.startswith("test_") and (profile is None or not profiles or profile in profiles):
+                doc = read_docstring(check)
+                found.append(Promise(contract, name.split("_")[1], doc.promise, doc.breaks, doc.mend, profiles))
     return sorted(found, key=lambda promise: by_id(promise.check))
 
 
-def _checks(modules: Sequence[str]) -> Iterator[tuple[str, object]]:
-    for module in map(import_module, modules):
-        yield from ((name, check) for name, check in vars(module).items() if name.startswith("test_"))
-
-
-def _profiles(check: object) -> tuple[str, ...]:
-    marks = getattr(check, "pytestmark", ())
-    return next((mark.args for mark in marks if mark.name == "profiles"), ())
+def _profiles(marked: object) -> tuple[str, ...]:
+    """The profiles that a check or module is marked for."""
+    marks = getattr(marked, "pytestmark", ())
+    each = marks if isinstance(marks, Sequence) else [marks]
+    return next((tuple(mark.args) for mark in each if mark.name == "profiles"), ())

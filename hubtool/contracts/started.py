@@ -87,7 +87,7 @@ class Started:
                 passed = time.monotonic() - self.begin
                 self.problem = f"the container ended with code {code} after {passed:.0f} s{self._why_ended()}"
                 return
-            last = ask()
+            last = self._said(ask)
             passed = time.monotonic() - self.begin
             if not last:
                 self.seconds = passed
@@ -95,6 +95,13 @@ class Started:
                 self.problem = f"no answer within {seconds:.0f} s: {last}{self._ports_inside()}"
             else:
                 time.sleep(PAUSE)
+
+    def _said(self, ask: Callable[[], str]) -> str:
+        try:
+            return ask()
+        except HubtoolError as error:
+            self.container.running()  # raises where the engine is gone
+            return error.message  # it may have ended while it was asked: the engine tells that in a moment
 
     def keep_logs(self, settings: Settings) -> None:
         """Keep what the container said, and add its last lines to what is wrong with it."""

@@ -2,7 +2,7 @@
 
 Pure and deterministic: equal groups and an equal previous layout give an equal layout, whatever their order.
 
-A fresh layout puts the largest groups alone and the rest into bins. A bin with too much burden (bytes times groups:
+A fresh layout puts the largest groups alone and the rest into bins. A bin with too much burden (bytes times changes:
 each group that changes moves all the bytes) is halved along a path that every group has by itself: what it is of
 (dpkg, a conda prefix), its size, then hashes of its family (aws-c-cal: aws) and key. So images that share groups
 share layers without knowing of each other, and one group more or less disturbs one bin.
@@ -12,6 +12,7 @@ With the previous release's layout every group stays where it is, and new ones g
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,15 +20,18 @@ from hashlib import sha256
 from urllib.parse import quote, unquote
 
 MOST_LAYERS = 127  # of all layers of an image; overlayfs mounts no more
-ALONE = 0.6  # share of the layers that hold one large group each; see benchmarks/layout.py for these figures
+ALONE = 0.4  # share of the layers that hold one large group each; see benchmarks/layout.py for these figures
 SPARE = 20  # one layer in so many is left by a fresh layout, for large groups to come
-LIGHT = 0.1  # what a group below the least size of a layer counts, beside one above
 OFTEN = 4  # times as often as a package, what is nobody's changes; a distribution's package so many times less
 CHANGING = 1 / 40  # of the groups, from one release to the next
 RELEASES = 26  # in which a fresh layout must earn what moving to it costs
 IMBALANCE = 1.5  # times a fresh layout's bytes a release, from which on one is thought of
 
 VERSION = "1"  # of the annotations
+# Below all other folders is what a team's repository and its builder put into an image: it is new with every release.
+_DISTRIBUTIONS = re.compile(
+    r"dir:(?:(?:bin|boot|dev|etc|lib\w*|media|mnt|proc|run|sbin|sys|tmp|usr(?!/local)|var)(?:/|\Z)|\Z)"
+)
 LONGEST = 400_000  # characters of all annotations of an image; registries refuse manifests above 1 to 4 MB
 
 SIZE_BITS, FAMILY_BITS, KEY_BITS = 5, 16, 64
@@ -83,24 +87,33 @@ def _keys(annotation: str) -> Iterator[str]:
 def lay_out(
     groups: Sequence[Group], previous: Layout | None = None, *, most: int = 64, least: int = 1_000_000
 ) -> Layout:
-    """Put each of GROUPS into one of at most MOST layers, from the stable ones up; the volatile together on top.
+    """Put each of GROUPS into one of at most MOST layers, from the stable ones up; on top what is new with every
+    release, and the volatile.
 
-    A fresh layout makes at most one layer, beside the top one, of fewer bytes than LEAST. With PREVIOUS, a group
+    A fresh layout makes at most one layer, beside those two, of fewer bytes than LEAST. With PREVIOUS, a group
     stays in its layer, in its place; a new one changes at most one layer that was there. That holds unless most of
     the bytes are new, or PREVIOUS has more layers than it may, or a fresh layout moves so much less from release to
     release (by IMBALANCE) that it soon earns the bytes that it moves now (in RELEASES).
     """
-    steady = sorted((group for group in groups if not group.volatile), key=lambda group: group.key)
-    volatile = tuple(sorted(group.key for group in groups if group.volatile))
-    count = max(1, min(most, MOST_LAYERS)) - bool(volatile)
-    if not count:
-        return Layout((tuple(sorted(group.key for group in groups)),))
+    levels: tuple[list[Group], ...] = ([], [], [])
+    for group in sorted(groups, key=lambda group: group.key):
+        levels[2 if group.volatile else _is_new_every_time(group, least)].append(group)
+    steady, *above = levels
+    top = [tuple(group.key for group in level) for level in above if level]
+    count = min(most, MOST_LAYERS) - len(top)
+    if count < 1:
+        return Layout((tuple(sorted(group.key for group in groups)),) if groups else ())
     bins = _fresh(steady, count, least)
     kept = _kept(steady, previous, count, bins) if previous is not None else None
     if kept is not None and not _pays(bins, kept):
         bins = kept
     layers = [tuple(sorted(group.key for group in each.groups)) for each in bins]
-    return Layout((*layers, volatile) if volatile else tuple(layers))
+    return Layout((*layers, *top))
+
+
+def _is_new_every_time(group: Group, least: int) -> bool:
+    small = group.key.startswith("dir:") and group.size < least
+    return small and not _DISTRIBUTIONS.match(group.key)
 
 
 class _Bin:
@@ -117,10 +130,7 @@ class _Bin:
     def add(self, group: Group) -> None:
         self.groups.append(group)
         self.size += group.size
-        self.weight += self._weight(group)
-
-    def _weight(self, group: Group) -> float:
-        return 1 if group.size >= self.least else LIGHT
+        self.weight += _changes(group)
 
     @property
     def single(self) -> bool:
@@ -134,11 +144,11 @@ class _Bin:
         """What stands for the bytes that its changes will move; with one group more."""
         if more is None:
             return self.size * self.weight if len(self.groups) > 1 else 0
-        return (self.size + more.size) * (self.weight + self._weight(more))
+        return (self.size + more.size) * (self.weight + _changes(more))
 
     def expected(self) -> float:
         """The bytes that a release moves, on average."""
-        return self.size * (1 - (1 - CHANGING) ** len(self.groups))
+        return self.size * (1 - math.pow(1 - CHANGING, self.weight))
 
 
 # ---- a fresh layout
@@ -221,7 +231,7 @@ def _stability(each: _Bin) -> tuple[float, str]:
 
     The sum of what moves is least if layers are sorted by their bytes over how often they change.
     """
-    return -each.size / sum(map(_changes, each.groups)), min(each.keys)
+    return -each.size / each.weight, min(each.keys)
 
 
 def _changes(group: Group) -> float:

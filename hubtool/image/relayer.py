@@ -23,6 +23,7 @@ from hubtool.image.packages import Ownership
 from hubtool.image.times import CREATED, Times
 
 MOST_LAYERS = 64
+INLINE_CACHE = "moby.buildkit.cache.v0"  # BuildKit's, which names layers as they were built
 NAMED = 12  # packages that a layer's line of history names
 
 
@@ -123,6 +124,7 @@ def _config(config: Mapping[str, Any], layers: Sequence[NewLayer], ownership: Ow
     history = [{**step, "empty_layer": True} for step in steps]
     history += [{**created, "created_by": "hubtool", "comment": _named(layer.keys, names)} for layer in layers]
     rootfs = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
+    config = {key: value for key, value in config.items() if key != INLINE_CACHE}
     return json.dumps({**config, "rootfs": rootfs, "history": history}, separators=(",", ":")).encode()
 
 

@@ -55,6 +55,11 @@ class Node:
         return [self.repository.with_tag(tag) for tag in self.tags]
 
 
+def image_of(variant: str) -> str:
+    """The image of a variant's id."""
+    return variant.partition("[")[0]
+
+
 @dataclass(frozen=True)
 class Graph:
     """All variants by id, in an order in which they can be built."""

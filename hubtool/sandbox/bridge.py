@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import json
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,7 +23,8 @@ def own_bridge(name: str) -> Iterator[str]:
     packages.ensure(["ip"])
     _remove(name)
     try:
-        _ip("link", "add", "name", name, "type", "bridge")
+        # Without an address of its own it takes that of a port: containers lose it whenever one of them comes or goes.
+        _ip("link", "add", "name", name, "address", f"02:{secrets.token_bytes(5).hex(':')}", "type", "bridge")
         _ip("address", "add", f"{next(_free())}/24", "dev", name)
         _ip("link", "set", "dev", name, "up")
     except (process.ProcessError, StopIteration) as error:

@@ -52,6 +52,8 @@ def private_dockerd(folder: Path) -> Iterator[str]:
         pidfile = short / "dockerd.pid"
         end_leftover(pidfile, "dockerd")
         bridge = stack.enter_context(own_bridge(f"hub-{short.name[-11:]}"))
+        # What it knew of its networks: it would give the bridge its old address, which another daemon may have by now.
+        shutil.rmtree(data / "data" / "network", ignore_errors=True)
         command: list[str | Path] = [
             dockerd,
             f"--data-root={data / 'data'}",

@@ -19,6 +19,7 @@ PACKAGES = {
     "mmdebstrap": "mmdebstrap",
     "git": "git",
     "ip": "iproute2",
+    "skopeo": "skopeo",
 }
 
 

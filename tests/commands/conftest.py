@@ -1,7 +1,8 @@
-"""What the tests of `hubtool push` share."""
+"""Image repositories that several tests share."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import docker
 import docker.errors
+import git
 import pytest
 
 from hubtool.registries import Credentials
 from tests.commands.pushing import Repository
+from tests.commands.scratch import Scratch
 from tests.conftest import LocalRegistry
 from tests.registries import front as fronts
 from tests.registries.front import Front
@@ -55,3 +58,30 @@ def repository(nobody_but_us: None, front: Front, docker_host: str, tmp_path: Pa
 @pytest.fixture
 def login(registry: LocalRegistry) -> Credentials:
     return Credentials(registry.username, registry.password)
+
+
+@pytest.fixture
+def scratch(registry: LocalRegistry, docker_host: str, front: Front, login: Credentials, tmp_path: Path) -> Scratch:
+    """A tiny image repository; its registry is seen through ``front``, and docker is logged in there."""
+    root, docker_config = tmp_path / "image", tmp_path / "docker-config"
+    root.mkdir()
+    docker_config.mkdir()
+    auths = {front.host: {"auth": login.basic().removeprefix("Basic ")}}
+    (docker_config / "config.json").write_text(json.dumps({"auths": auths}))
+    environment = {
+        "DOCKER_HOST": docker_host,
+        "DOCKER_CONFIG": str(docker_config),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "HUBTOOL_REGISTRY_USERNAME": registry.username,
+        "HUBTOOL_REGISTRY_PASSWORD": registry.password,
+        "HUBTOOL_CA_BUNDLE": "",
+        "HUBTOOL_ENGINE": "docker",
+        **dict.fromkeys(("GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "HUBTOOL_REGISTRY"), ""),
+    }
+    name = fresh_reference(front.host).name
+    git.Repo.init(root, initial_branch="main")
+    made = Scratch(root, environment, login)
+    (root / "hubtool.yaml").write_text(f"registry: {name}\nimages: {{small: {{contract: none}}}}\n")
+    (root / "Dockerfile").write_text("FROM scratch\nCOPY content /\n")
+    made.write("content", str(tmp_path))
+    return made

@@ -142,6 +142,13 @@ def test_what_is_nowhere_is_an_error(inspect: Inspect, reference: ImageReference
         assert f"has no {reference}" in done.stderr or f"has {reference}" in done.stderr
 
 
+def test_a_registry_that_is_nowhere_is_asked_once(inspect: Inspect) -> None:
+    done = inspect.run("127.0.0.1:1/no/where:v1", **NO_ENGINE)
+    assert done.returncode == 1
+    assert "127.0.0.1:1 can't be reached" in done.stderr
+    assert "trying again" not in done.stderr
+
+
 @pytest.mark.engine
 @pytest.mark.parametrize("pushed", [False, True], ids=["not pushed", "pushed without a list"])
 def test_an_image_that_carries_no_list_is_read_from_the_engine(

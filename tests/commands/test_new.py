@@ -267,7 +267,7 @@ def _until(process: subprocess.Popen[bytes], words: bytes, seconds: float = 60) 
 
 
 def test_questions_are_asked_again_until_the_answer_will_do(tmp_path: Path) -> None:
-    typed = ["My Org", "cal-icor", "", "quay.io", "quay.io/cal-icor", "", "", "", "2", "2", "1", "", "", "", ""]
+    typed = ["My Org", "cal-icor", "", "quay.io", "quay.io/cal-icor", "", "", "", "2", "2", "1", "", "", "", "", ""]
     done = hubtool("new", "base-user-image", "--set", "tag=date", cwd=tmp_path, typed="\n".join(typed) + "\n")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "organisation: 'My Org': expected the name of a GitHub organisation" in done.stderr

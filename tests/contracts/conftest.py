@@ -14,16 +14,21 @@ from hubtool.contracts import Settings, TestReport
 from hubtool.contracts.runner import run_checks
 from hubtool.engines import Engine, EngineBuild, get_engine
 
-PACKAGES = "jupyterhub jupyter-server ipykernel nbconvert"
+PACKAGES = "jupyterhub jupyter-server ipykernel nbconvert nbgitpuller jupyter-server-proxy pip"
 GOOD = """\
 FROM {base}
 RUN useradd --create-home --uid 1000 --shell /bin/bash jovyan && install -d -o jovyan /srv/repo
-COPY uv ca.crt /tmp/uv/
-RUN export SSL_CERT_FILE=/tmp/uv/ca.crt UV_NO_CACHE=1 && /tmp/uv/uv venv -q --python python3 /srv/venv \\
- && /tmp/uv/uv pip install -q --compile-bytecode --python /srv/venv/bin/python pip {packages}
+RUN --mount=type=bind,target=/mnt export SSL_CERT_FILE=/mnt/ca.crt UV_NO_CACHE=1 \\
+ && /mnt/uv venv -q --python python3 /srv/venv \\
+ && /mnt/uv pip install -q --compile-bytecode --python /srv/venv/bin/python {packages}
 ENV PATH=/srv/venv/bin:/usr/local/bin:/usr/bin:/bin
 USER jovyan
 WORKDIR /srv/repo
+LABEL org.opencontainers.image.source=https://forge.example/team/hub-image \\
+      org.opencontainers.image.revision=0123456789abcdef0123456789abcdef01234567 \\
+      org.opencontainers.image.created=2026-01-31T12:00:00Z \\
+      org.opencontainers.image.base.name={base} \\
+      org.opencontainers.image.base.digest={digest}
 """
 
 BuildImage = Callable[..., str]
@@ -59,12 +64,18 @@ def build_image(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="session")
 def good_image(
-    base_image: str, build_image: BuildImage, ca_bundle: Path | None, tmp_path_factory: pytest.TempPathFactory
+    engine: Engine,
+    base_image: str,
+    build_image: BuildImage,
+    ca_bundle: Path | None,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> str:
     """An image that keeps every promise; the daemon keeps it for the next run."""
     certificates = tmp_path_factory.mktemp("ca") / "ca.crt"
     shutil.copyfile(ca_bundle or Path("/etc/ssl/certs/ca-certificates.crt"), certificates)
-    dockerfile = GOOD.format(base=base_image, packages=PACKAGES)
+    base = engine.inspect(base_image)
+    assert base is not None
+    dockerfile = GOOD.format(base=base_image, digest=base.id, packages=PACKAGES)
     return build_image("hub", dockerfile, Path(uv.find_uv_bin()), certificates, keep=True)
 
 

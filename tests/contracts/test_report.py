@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from hubtool.contracts import CANNOT_START, Outcome, Result, TestReport
+from hubtool.contracts import CANNOT_START, Outcome, Result, TestReport, in_order
 from hubtool.contracts.junit import Case, junit, read_junit
 from hubtool.contracts.report import as_json, as_markdown, as_text
 
@@ -35,6 +35,30 @@ def test_the_table_says_what_to_do_and_why_not() -> None:
     assert "mend it so" in text
     assert "J5 failed: a key: /srv/key\nand more" in text
     assert text.endswith("r.example/img:1: FAILED (1 passed, 1 failed, 1 skipped, 10 s)")
+
+
+KNOWN = report(result("J5", "known", "known until 2999-01-01 (soon): a key"), result("J1", "passed", "3 warnings"))
+
+
+def test_what_is_known_is_shown_everywhere_and_fails_nothing() -> None:
+    assert KNOWN.passed
+    assert KNOWN.summary == "1 passed, 1 known"
+    assert "known until 2999-01-01 (soon): a key" in as_text(KNOWN)
+    assert "⏳ known" in as_markdown(KNOWN)
+    assert as_json(KNOWN)["results"][0]["outcome"] == "known"
+    suite = ElementTree.fromstring(junit([KNOWN])).find("testsuite")
+    assert suite is not None
+    assert (suite.get("failures"), suite.get("skipped")) == ("0", "1")
+    assert suite.find("testcase/skipped") is not None
+
+
+def test_what_a_passing_check_noted_is_shown() -> None:
+    assert "promise of J1 (3 warnings)" in as_text(KNOWN)
+
+
+def test_checks_stand_in_the_order_of_their_ids_and_others_after_them() -> None:
+    mixed = [Result("tests", "test_a", "", "passed", 0), *(result(check, "passed") for check in ("K1", "J10", "J2"))]
+    assert [one.check for one in in_order(mixed, "jupyterhub")] == ["J2", "J10", "K1", "test_a"]
 
 
 VERDICTS = [

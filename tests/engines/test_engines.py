@@ -12,10 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+import docker
 import pytest
 
-from hubtool.engines import Container, ContainerSpec, Engine, EngineBuild, choose_engine, get_engine
+from hubtool.engines import Container, ContainerSpec, Engine, EngineBuild, Unsupported, choose_engine, get_engine
 from hubtool.errors import HubtoolError
 from hubtool.process import ProcessError, run
 from tests.engines.conftest import SMALL, build_of
@@ -205,6 +207,49 @@ def test_an_empty_home_is_writable_by_its_user_and_programs_run_from_it(engine: 
             container.copy_in(tmp_path, target)
             assert container.exec([f"{target}/folder/run"]).stdout == "ran\n"
             assert container.exec(["touch", f"{target}/folder/new"]).returncode == 0
+
+
+def test_no_program_gets_privileges_where_none_may(engine: Engine) -> None:
+    for groups in ([], ["100"]):
+        spec = ContainerSpec(SMALL, command=["sleep", "60"], user="1000", groups=groups, new_privileges=False)
+        with running(engine, spec) as container:
+            assert "NoNewPrivs:\t1" in container.exec(["cat", "/proc/self/status"]).stdout
+            assert container.exec(["id", "-u"]).stdout == "1000\n"
+
+
+# What is asked for, a program that meets it, and the last of what that prints.
+ONLY_DOCKER: dict[str, tuple[dict[str, Any], str, str]] = {
+    "the network 'none'": ({"network": "none"}, "ls /sys/class/net", "lo"),
+    "a limit of processes": ({"processes": 20}, "(for i in $(seq 40); do sleep 9 & done) || echo refused", "refused"),
+    "a limit of memory": ({"memory": 64 * 1024**2}, "python3 -c 'bytearray(10**9)' || echo refused", "refused"),
+    "a size of /dev/shm": ({"shm": 32 * 1024**2}, "df --output=size /dev/shm", "32768"),
+}
+
+
+@pytest.mark.parametrize("what", ONLY_DOCKER)
+def test_what_an_engine_cannot_give_is_said_and_nothing_is_left(
+    what: str, docker_engine: Engine, buildah_engine: Engine
+) -> None:
+    asked, script, said = ONLY_DOCKER[what]
+    spec = ContainerSpec(SMALL, command=["sleep", "60"], **asked)
+    with running(docker_engine, spec) as container:
+        assert container.exec(["sh", "-c", script]).stdout.split()[-1:] == [said]
+    with pytest.raises(Unsupported, match=f"buildah cannot give a container {what}"):
+        buildah_engine.run(spec)
+    _no_working_container(buildah_engine)
+
+
+def test_volumes_and_networks_of_a_run_are_removed_with_it(docker_engine: Engine) -> None:
+    client = docker.from_env()
+    try:
+        labels = {"hubtool.run": "labelled"}
+        volume, network = client.volumes.create(labels=labels), client.networks.create("labelled", labels=labels)
+        assert docker_engine.clean("labelled") == 0
+        for gone in (volume, network):
+            with pytest.raises(docker.errors.NotFound):
+                gone.reload()
+    finally:
+        client.close()
 
 
 def test_volumes_are_what_they_say(engine: Engine, tmp_path: Path) -> None:

@@ -28,6 +28,24 @@ def test_two_bridges_have_networks_that_do_not_meet_and_go_with_their_block() ->
     assert addresses("hub-test-one") == addresses("hub-test-two") == []
 
 
+def hardware_address(device: str) -> str:
+    (shown,) = json.loads(process.run("ip", "-json", "link", "show", "dev", device).stdout)
+    return str(shown["address"])
+
+
+def test_a_bridge_keeps_its_hardware_address_whatever_comes_and_goes() -> None:
+    with own_bridge("hub-test-kept") as bridge:
+        before = hardware_address(bridge)
+        pair = ("type", "veth", "peer", "name", "hub-peer")
+        process.run("ip", "link", "add", "name", "hub-port", "address", "02:00:00:00:00:01", *pair)
+        try:
+            process.run("ip", "link", "set", "dev", "hub-port", "master", bridge)
+            assert hardware_address(bridge) == before
+        finally:
+            process.run("ip", "link", "delete", "dev", "hub-port")
+        assert hardware_address(bridge) == before
+
+
 def test_a_bridge_that_a_killed_run_left_is_replaced() -> None:
     process.run("ip", "link", "add", "name", "hub-test-left", "type", "bridge")
     with own_bridge("hub-test-left") as bridge:

@@ -7,11 +7,14 @@ import sys
 import time
 from pathlib import Path
 
+import docker
 import httpx
 import pytest
 
+from hubtool import process
 from hubtool.errors import HubtoolError
 from hubtool.sandbox import dockerd, packages
+from hubtool.sandbox.bridge import own_bridge
 from hubtool.sandbox.registry import local_registry
 from hubtool.sandbox.services import end_leftover, free_port, is_free, service
 from tests.conftest import LocalRegistry
@@ -78,6 +81,23 @@ def test_two_daemons_at_once_keep_out_of_each_other_s_way(tmp_path: Path) -> Non
         assert first != second
         assert dockerd.answers(first)
         assert dockerd.answers(second)
+
+
+def gateway(host: str) -> str:
+    """This machine's address on the network of the daemon at HOST."""
+    client = docker.DockerClient(host)
+    try:
+        return str(client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"])
+    finally:
+        client.close()
+
+
+def test_a_daemon_that_comes_back_does_not_take_an_address_that_is_another_s_by_now(tmp_path: Path) -> None:
+    with dockerd.private_dockerd(tmp_path / "docker") as first:
+        before = gateway(first)
+    with own_bridge("hub-test-taken") as bridge, dockerd.private_dockerd(tmp_path / "docker") as again:
+        taken = process.run("ip", "-4", "-brief", "address", "show", "dev", bridge).stdout
+        assert f"{gateway(again)}/" not in taken, f"it had {before} before"
 
 
 def test_no_daemon_answers_at_an_address_without_one(tmp_path: Path) -> None:

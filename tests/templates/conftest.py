@@ -25,6 +25,7 @@ COMBINATIONS: dict[str, dict[str, str]] = {
         "license": "BSD-3-Clause",
         "registry": GAR,
         "promote_branch": "none",
+        "rebuild": "weekly",
     },
     "uv-r-ecr": {
         "environment": "uv",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hubtool import config
 from tests.templates.conftest import COMBINATIONS, PROJECT, must_be_clean, program
 
 OURS = PROJECT / ".github" / "workflows"
@@ -96,28 +98,81 @@ def test_docker_s_credentials_are_kept_out_of_the_workspace(workflows: list[Path
         }
 
 
-def test_where_there_are_credentials_the_image_s_files_are_in_a_folder_of_their_own() -> None:
-    for step in read(OURS / "image-release.yaml")["jobs"]["release"]["steps"]:
+BUILDS = {"image-release.yaml": "release", "image-test.yaml": "build"}  # each with its job that may have credentials
+
+
+def build_steps(workflow: str) -> dict[str, dict[str, Any]]:
+    """The steps of the job that builds, by name or by what they use."""
+    return {step.get("name") or step["uses"]: step for step in read(OURS / workflow)["jobs"][BUILDS[workflow]]["steps"]}
+
+
+@pytest.mark.parametrize("workflow", BUILDS)
+def test_where_there_are_credentials_the_image_s_files_are_in_a_folder_of_their_own(workflow: str) -> None:
+    for step in build_steps(workflow).values():
         if "actions/checkout" in step.get("uses", ""):
             assert step["with"] == {"path": "image", "persist-credentials": False}
         assert not re.search(r"hubtool (build|push|release|test)\b(?!.*--root image)", step.get("run", ""))
+
+
+def test_steps_that_both_workflows_have_are_the_same() -> None:
+    """One file can't hold them: what a called workflow uses by a path is looked for in the caller's repository."""
+    released, tested = map(build_steps, BUILDS)
+    both = released.keys() & tested.keys()
+    assert len(both) >= 12
+    for name in both - {"Build", "Keep logs"}:
+        condition = tested[name].pop("if", None)
+        guarded = f"needs.changes.outputs.push == 'true' && {released[name].get('if')}"
+        assert condition in (released[name].pop("if", None), guarded, "needs.changes.outputs.push == 'true'"), name
+        assert released[name] == tested[name]
+
+
+def test_a_fork_s_pull_request_has_no_credentials_and_pushes_nothing() -> None:
+    data = read(OURS / "image-test.yaml")
+    push = " ".join(data["jobs"]["changes"]["outputs"]["push"].split())
+    assert "github.event.pull_request.head.repo.full_name == github.repository" in push
+    assert " || " not in push
+    assert "pull_request_target" not in str(data)
+    for name, step in build_steps("image-test.yaml").items():
+        text = str({**step, "if": ""})
+        if "secrets." in text or "login" in text or "hubtool push" in text:
+            assert step["if"].startswith("needs.changes.outputs.push == 'true'"), name
+
+
+@pytest.mark.parametrize(("push", "writes"), [("true", True), ("false", False), ("", False)])
+def test_only_who_may_push_writes_the_build_cache(tmp_path: Path, push: str, writes: bool) -> None:
+    said = ran(tmp_path, script_of("image-test.yaml", "build", "Build"), PUSH=push, CACHE="")
+    assert said == "build --root image" + (" --cache-write" if writes else "")
+
+
+@pytest.mark.parametrize(("rebuild", "words"), [("true", " --rebuild"), ("false", "")])
+def test_a_release_by_hand_may_build_again(tmp_path: Path, rebuild: str, words: str) -> None:
+    said = ran(tmp_path, script_of("image-release.yaml", "release", "Build"), REBUILD=rebuild, CACHE="r.io/a/c")
+    assert said == f"build --root image --cache-write --cache r.io/a/c{words}"
+
+
+def ran(folder: Path, script: str, **env: str) -> str:
+    """The words that SCRIPT gives to hubtool."""
+    (folder / "hubtool").write_text('#!/bin/sh\necho "$@"\n')
+    (folder / "hubtool").chmod(0o755)
+    env = {"PATH": f"{folder}:{os.environ['PATH']}", **env}
+    done = subprocess.run(["bash", "-eo", "pipefail", "-c", script], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 def test_permissions_are_none_but_what_a_job_asks_for(workflows: list[Path]) -> None:
     may = {"contents": {"read"}, "id-token": {"write"}}
     for file in workflows:
         data = read(file)
-        if file.name == "image-release.yaml":
-            # Its release job has what the caller grants: the login decides that, and it has no way to ask.
+        if file.name in BUILDS:
+            # The job that builds has what the caller grants: the login decides that, and it has no way to ask.
             assert "permissions" not in data
-            assert [name for name, job in data["jobs"].items() if "permissions" not in job] == ["release"]
-            continue
-        assert data["permissions"] == {}, file
+            assert [name for name, job in data["jobs"].items() if "permissions" not in job] == [BUILDS[file.name]]
+        else:
+            assert data["permissions"] == {}, file
         for name, job in data["jobs"].items():
-            for scope, level in job["permissions"].items():
+            for scope, level in job.get("permissions", {}).items():
                 assert level in may.get(scope, set()), f"{file}: {name}: {scope}: {level}"
-        if "pull_request" in data["on"] or file.name in ("image-test.yaml", "image-lint.yaml"):
-            assert all("id-token" not in job["permissions"] for job in data["jobs"].values()), file
 
 
 def test_every_job_that_runs_has_a_time_limit(workflows: list[Path]) -> None:
@@ -138,6 +193,30 @@ def test_callers_give_what_the_called_workflow_declares(repositories: dict[str, 
             granted = job["permissions"]
             for inner in called["jobs"].values():
                 assert inner.get("permissions", {}).items() <= granted.items()
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_pull_requests_log_in_as_releases_do(repositories: dict[str, Path], name: str) -> None:
+    folder = repositories[name] / ".github" / "workflows"
+    test, release = (read(folder / f"{kind}.yaml")["jobs"][kind] for kind in ("test", "release"))
+    assert test["permissions"] == release["permissions"]
+    assert test["with"].items() <= release["with"].items()
+    assert test["with"]["registry-login"] in ("gar", "ecr", "password")
+    apps = {"github-app", "github-app-key"}
+    assert test["secrets"] == {key: value for key, value in release["secrets"].items() if key not in apps}
+
+
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_a_weekly_run_finds_an_image_that_is_too_old(repositories: dict[str, Path], name: str) -> None:
+    on = read(repositories[name] / ".github" / "workflows" / "release.yaml")["on"]
+    freshness = config.load(repositories[name], {}).freshness_of("base-user-image")
+    if COMBINATIONS[name].get("rebuild") == "weekly":
+        assert re.fullmatch(r"\d+ \d+ \* \* 1", on["schedule"][0]["cron"])
+        assert freshness is not None
+        assert freshness <= datetime.timedelta(days=6.9)
+    else:
+        assert "schedule" not in on
+        assert freshness is None
 
 
 @pytest.mark.parametrize(
@@ -197,7 +276,13 @@ def test_hubtool_has_every_verb_and_option_that_repositories_use(
     pages = "\n".join(page.read_text() for root in repositories.values() for page in root.glob("*.md"))
     used = commands(scripts) | commands(pages)
     assert used <= known
-    assert {("push", "--check"), ("build", "--cache-write"), ("test", "--junit"), ("build", "--engine")} <= used
+    assert {
+        ("push", "--check"),
+        ("push", "--staged"),
+        ("build", "--cache-write"),
+        ("test", "--junit"),
+        ("build", "--engine"),
+    } <= used
 
 
 def git(root: Path, *words: str) -> str:

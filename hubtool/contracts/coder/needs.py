@@ -28,9 +28,13 @@ LARGEST_BUNDLE = 8_000_000
 CERTIFICATE = re.compile(r"-----BEGIN (?:TRUSTED )?CERTIFICATE-----\s([A-Za-z0-9+/=\s]+)-----END")
 
 
+def _search(image: ImageUnderTest) -> str:
+    return image.environment.get("PATH", PATH)
+
+
 def find_program(image: ImageUnderTest, name: str) -> Entry | None:
     """The executable that NAME, a whole path or one on the image's PATH, means."""
-    return image.files.which(name, image.environment.get("PATH", PATH))
+    return image.files.which(name, _search(image))
 
 
 def cannot_run(image: ImageUnderTest, entry: Entry) -> str:
@@ -65,15 +69,14 @@ def has_loader(image: ImageUnderTest) -> bool:
     return entry is not None and image.files.read(entry, 4) == b"\x7fELF"
 
 
-def missing_programs(image: ImageUnderTest, names: Iterable[str]) -> list[str]:
-    """What is wrong with the programs NAMES on the image's PATH, a sentence each."""
-    wrong = []
-    for name in names:
-        entry = find_program(image, name)
-        place = "" if name.startswith("/") else f" in PATH={image.environment.get('PATH', PATH)}"
-        problem = f"no {name}{place}" if entry is None else cannot_run(image, entry)
-        wrong += [problem] if problem else []
-    return wrong
+def missing_programs(image: ImageUnderTest, names: Iterable[str]) -> str:
+    """What is wrong with the programs NAMES, whole paths or names on the image's PATH; "" where nothing is."""
+    found = {name: find_program(image, name) for name in names}
+    missing = [name for name, entry in found.items() if entry is None]
+    on_path = "" if all(name.startswith("/") for name in missing) else f" in PATH={_search(image)}"
+    wrong = [f"no {', '.join(missing)}{on_path}"] if missing else []
+    wrong += filter(None, [cannot_run(image, entry) for entry in found.values() if entry is not None])
+    return "; ".join(wrong)
 
 
 def missing_downloader(image: ImageUnderTest) -> str:
@@ -81,8 +84,8 @@ def missing_downloader(image: ImageUnderTest) -> str:
     of curl, wget and busybox that is there."""
     present = [name for name in DOWNLOADERS if find_program(image, name) is not None]
     if not present:
-        return f"neither curl, wget nor busybox in PATH={image.environment.get('PATH', PATH)}"
-    return "".join(missing_programs(image, present[:1]))
+        return f"neither curl, wget nor busybox in PATH={_search(image)}"
+    return missing_programs(image, present[:1])
 
 
 def lacks_for_bootstrap(image: ImageUnderTest) -> str:

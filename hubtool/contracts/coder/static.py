@@ -77,7 +77,7 @@ def test_C4_the_bootstrap_finds_its_programs(image: ImageUnderTest) -> None:
     To mend: have coreutils and grep, or busybox with its links, on the image's PATH.
     """
     wrong = needs.missing_programs(image, needs.BOOTSTRAP)
-    assert not wrong, "; ".join(wrong)
+    assert not wrong, wrong
 
 
 def test_C5_the_bootstrap_can_fetch_the_agent(image: ImageUnderTest) -> None:
@@ -139,9 +139,8 @@ def test_C9_people_find_the_programs_they_expect(image: ImageUnderTest, settings
 
     To mend: install what is named, or say in hubtool.yaml what the platform's people need (parameters: programs).
     """
-    named = settings.parameters.programs
-    wrong = needs.missing_programs(image, PROGRAMS.get(settings.profile, ()) if named is None else named)
-    assert not wrong, "; ".join(wrong)
+    wrong = needs.missing_programs(image, settings.parameters.programs or PROGRAMS.get(settings.profile, ()))
+    assert not wrong, wrong
 
 
 @bare
@@ -152,8 +151,8 @@ def test_C10_scripts_find_their_shells(image: ImageUnderTest) -> None:
 
     To mend: in Nix dockerTools.binSh (with bashInteractive for /bin/bash) and dockerTools.usrBinEnv; else links.
     """
-    missing = needs.missing_programs(image, needs.SCRIPT_PROGRAMS)
-    assert not missing, "; ".join(missing)
+    wrong = needs.missing_programs(image, needs.SCRIPT_PROGRAMS)
+    assert not wrong, wrong
 
 
 @bare

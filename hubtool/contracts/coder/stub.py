@@ -8,6 +8,7 @@ import secrets
 import ssl
 import tempfile
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,18 +24,22 @@ SECONDS = 20.0
 
 class CoderStub:
     """Serves the agent at ``url``, where HOST is what containers call this machine: over HTTP or, with a certificate
-    by AUTHORITY, over HTTPS. ``asked`` counts the requests. Containers must be able to reach it, so it listens
-    everywhere; its paths can't be guessed."""
+    by AUTHORITY, over HTTPS. ``asked`` counts who got it, ``reached`` who connected. Containers must be able to reach
+    it, so it listens everywhere; its paths can't be guessed."""
 
     def __init__(self, host: str, architecture: str, agent: bytes, authority: Authority | None = None) -> None:
-        self.asked = 0
+        self.asked = self.reached = 0
         key = secrets.token_urlsafe(16)
         self._agent = {f"/{key}/bin/coder-linux-{architecture}": agent}
         self._server = _Server(("0.0.0.0", 0), self._handler())
+        self._server.reached = self._count
         self._server.context = authority.server_context(host) if authority else None
         scheme = "https" if authority else "http"
         self.url = f"{scheme}://{host}:{self._server.server_port}/{key}/"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def _count(self) -> None:
+        self.reached += 1
 
     def close(self) -> None:
         self._server.shutdown()
@@ -63,9 +68,11 @@ class CoderStub:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     context: ssl.SSLContext | None = None
+    reached: Callable[[], None]
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         # In the request's own thread, so that nobody who says nothing keeps others waiting.
+        self.reached()
         request.settimeout(SECONDS)
         if self.context is not None:
             request = self.context.wrap_socket(request, server_side=True)

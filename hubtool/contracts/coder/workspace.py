@@ -59,10 +59,9 @@ class Workspace(Started):
             return ""
         failed = FAILED.search(said)
         if failed:
-            self.problem = f"the bootstrap could not {failed[1]}{self._unasked()}"
+            self.problem = f"the bootstrap could not {failed[1]}"
+            if failed[1].startswith("fetch") and not self._stub.reached:
+                self.problem += (
+                    "; nothing came from it: a firewall between containers and this machine, if not what it says"
+                )
         return "the bootstrap is not done"
-
-    def _unasked(self) -> str:
-        if self._stub.asked or "fetch" not in self.logs():
-            return ""
-        return "; it was never asked for: can the image look up hosts, can containers reach this machine (firewall)?"

@@ -39,17 +39,17 @@ def off(container: Container, kind: str) -> list[str]:
     What it can't say is one of them."""
     command = ["jupyter", "labextension", "list"] if kind == "lab" else ["jupyter", kind, "extension", "list"]
     done = container.exec(command, timeout=SECONDS)
-    lines = [_COLOURS.sub("", line) for line in f"{done.stdout}\n{done.stderr}".splitlines()]
+    said = f"{done.stdout}\n{done.stderr}"
     if done.returncode != 0:
-        last = next((line for line in reversed(lines) if line.strip()), "")
-        return [f"{' '.join(command)} ends with code {done.returncode}: {last.strip()}"]
-    return list(_judge(lines))
+        last = [line.strip() for line in said.splitlines() if line.strip()][-1:]
+        return [f"{' '.join(command)} ends with code {done.returncode}: {''.join(last)}"]
+    return list(judged(said))
 
 
-def _judge(lines: list[str]) -> Iterator[str]:
-    """What is wrong by LINES of a list. The first folder that names an extension decides, as with Jupyter."""
+def judged(text: str) -> Iterator[str]:
+    """What is wrong by the TEXT of a list. The first folder that names an extension decides, as with Jupyter."""
     known = set()
-    for line in lines:
+    for line in _COLOURS.sub("", text).splitlines():
         state, problem = _STATE.match(line), _PROBLEM.match(line)
         if state and state[1] not in known:
             known.add(state[1])

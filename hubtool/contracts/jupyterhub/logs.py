@@ -8,9 +8,9 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _JUPYTER = re.compile(r"\[([DIWEC]) ")
 # The level is one of the first words: "ERROR:root:...", "2026-01-31 12:00:00,000 [ERROR] ...", "level=error ...".
 _ERROR = re.compile(
-    r"(?:\S+ ){0,4}[\[(]?(?:ERROR|CRITICAL|FATAL)\b|.*\blevel=(?:error|critical|fatal)\b|Traceback \(most"
+    r"(?:\S+ ){0,5}[\[(]?(?:ERROR|CRITICAL|FATAL)\b|.*\blevel=(?:error|critical|fatal)\b|Traceback \(most"
 )
-_WARNING = re.compile(r"(?:\S+ ){0,4}[\[(]?WARN(?:ING)?\b|.*\blevel=warn|.*\b[A-Z]\w*Warning: ")
+_WARNING = re.compile(r"(?:\S+ ){0,5}[\[(]?WARN(?:ING)?\b|.*\blevel=warn|.*\b[A-Z]\w*Warning: ")
 
 
 def errors_in(text: str) -> list[str]:

@@ -19,26 +19,24 @@ from hubtool.contracts.started import PAUSE, Started
 from hubtool.engines import ContainerSpec, Engine
 from hubtool.errors import HubtoolError
 
-HUB_PORT = 8081
+HUB_PORT = 8581  # not 8081, where a server that was not told its hub looks for one
 USER = "ada"
 OTHER = "bob"
 PREFIX = f"/user/{USER}/"
 CALLBACK = f"{PREFIX}oauth_callback"
 CLIENT = f"jupyterhub-user-{USER}"
-ACCESS = (f"access:servers!server={USER}/", f"access:servers!user={USER}")
 COMMAND = "jupyterhub-singleuser"
 HOPS = 10
 
 
 class Spawned(Started):
     """The image as a hub of JupyterHub starts it for the user ``ada``, an empty volume over EMPTY_HOME, and the stub
-    of a hub on its loopback. ``token`` is the server's own, ``stranger`` one of a user who may not use the server;
-    ``said`` is what it said until it was up."""
+    of a hub on its loopback. ``token`` is the server's own, ``stranger`` one of a user who may not use the server."""
 
     def __init__(self, engine: Engine, settings: Settings, empty_home: str) -> None:
         self.token, self.stranger = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
         self._version = settings.parameters.hub_version or ""
-        self._ended = self.said = ""
+        self._ended = ""
         spec = ContainerSpec(
             image=settings.image,
             command=[COMMAND],
@@ -64,8 +62,8 @@ class Spawned(Started):
             "JUPYTERHUB_HOST": "",
             "JUPYTERHUB_CLIENT_ID": CLIENT,
             "JUPYTERHUB_OAUTH_CALLBACK_URL": CALLBACK,
-            "JUPYTERHUB_OAUTH_SCOPES": json.dumps(ACCESS),
-            "JUPYTERHUB_OAUTH_ACCESS_SCOPES": json.dumps(ACCESS),
+            "JUPYTERHUB_OAUTH_SCOPES": json.dumps(access(USER)),
+            "JUPYTERHUB_OAUTH_ACCESS_SCOPES": json.dumps(access(USER)),
             "JUPYTERHUB_OAUTH_CLIENT_ALLOWED_SCOPES": "[]",
             "JUPYTERHUB_USER": USER,
             "JUPYTERHUB_SERVER_NAME": "",
@@ -82,7 +80,7 @@ class Spawned(Started):
             "token": self.token,
             "client_id": CLIENT,
             "callback": CALLBACK,
-            "people": {self.token: person(USER, ACCESS), self.stranger: person(OTHER, ())},
+            "people": {self.token: person(USER), self.stranger: person(OTHER)},
         }
         code = Path(stub_hub.__file__).read_text(encoding="utf-8")
         try:
@@ -95,7 +93,6 @@ class Spawned(Started):
     def wait(self, seconds: float) -> None:
         """Wait until the server says to its owner that it is up, as wait_until_up does."""
         self.wait_until_up(seconds, self._ask)
-        self.said = self.said or self.logs()
 
     def _ask(self) -> str:
         if self._ended:
@@ -116,7 +113,7 @@ class Spawned(Started):
         """What a browser without a token or cookie passes on its way to the server's API: code and path, each."""
         steps = []
         with httpx.Client(timeout=10, trust_env=False) as browser:
-            path = f"{PREFIX}?login"
+            path = f"{PREFIX}files/"  # every server has these pages, and shows none to strangers
             for _ in range(HOPS):
                 answer = browser.get(self._outside(path))
                 steps.append(f"{answer.status_code} {urlsplit(path).path}")
@@ -146,9 +143,14 @@ class Spawned(Started):
         return True
 
 
-def person(name: str, scopes: tuple[str, ...]) -> dict[str, object]:
-    """A user as the hub's API has them."""
-    return {"name": name, "kind": "user", "admin": False, "groups": [], "scopes": list(scopes), "session_id": None}
+def person(name: str) -> dict[str, object]:
+    """A user who may use the own server only, as the hub's API has them."""
+    return {"name": name, "kind": "user", "admin": False, "groups": [], "scopes": access(name), "session_id": None}
+
+
+def access(name: str) -> list[str]:
+    """The scopes that let somebody use the server of the user NAME."""
+    return [f"access:servers!server={name}/", f"access:servers!user={name}"]
 
 
 def _below_host(location: str) -> str:

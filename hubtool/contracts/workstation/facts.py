@@ -48,7 +48,7 @@ def is_cuda(settings: Settings) -> bool:
     if settings.parameters.cuda is not None:
         return settings.parameters.cuda
     tag = ImageReference.parse(settings.reference).tag if settings.reference else None
-    return "cuda" in (tag or "") or "cuda" in settings.name
+    return "cuda" in (tag or "")
 
 
 def cuda_builds(image: ImageUnderTest) -> dict[str, bool]:

@@ -10,7 +10,7 @@ import pytest
 
 from hubtool.contracts import Settings
 from hubtool.contracts.image import ImageUnderTest
-from hubtool.contracts.workstation.facts import owner_account
+from hubtool.contracts.workstation.inside import ask
 from hubtool.contracts.workstation.starts import Starts, Volumes, Workstation
 from hubtool.engines import Engine
 
@@ -27,17 +27,11 @@ def early(image: ImageUnderTest, engine: Engine, request: pytest.FixtureRequest)
 def starts(engine: Engine, settings: Settings, can_run: None) -> Iterator[Starts]:
     """The image, started as the platform does; shared by every check that needs it."""
     with tempfile.TemporaryDirectory(prefix="hubtool-volumes-", ignore_cleanup_errors=True) as folder:
-        every = Starts(engine, settings, Volumes(Path(folder), settings.parameters.mounts))
+        every = Starts(engine, settings, Volumes(Path(folder), settings))
         try:
             yield every
         finally:
             every.remove()
-
-
-@pytest.fixture(scope="session")
-def run_user(image: ImageUnderTest, settings: Settings) -> str:
-    """The name of the run user's account in the image."""
-    return owner_account(image, settings).name
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +41,12 @@ def container(starts: Starts) -> Workstation:
     if not starts.first.up:
         pytest.skip("it did not come up: see R1 and R3")
     return starts.first
+
+
+@pytest.fixture(scope="session")
+def run_user(container: Workstation) -> str:
+    """The name of the run user's account in the image."""
+    return ask(container.container, "id", "-un").stdout.strip()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from hubtool.contracts.workstation.inside import ask
 from hubtool.engines import Container
@@ -10,32 +11,33 @@ from hubtool.engines import Container
 SECONDS = 60
 # All at once, since each wrong one makes PAM wait for seconds.
 TRY = r"""
-i=0
+try() { name="$1" number="$2"; shift 2; ( printf '%s\n' "$p" | "$@" && echo "$number $name" ) 2>/dev/null & }
+i=0 me="$(id -un)"
 while [ "$i" -lt "$1" ]; do
     eval "p=\$HUBTOOL_PASSWORD_$i"
-    for way in "su $2 -c true" "sudo -k -S -p '' true" "doas -n true"; do
-        case "$way" in "$3"*) ( printf '%s\n' "$p" | eval "$way" && echo "$i ${way%% *}" ) 2>/dev/null & esac
-    done
+    try login "$i" su "$me" -c true
+    try su "$i" su root -c true
+    try sudo "$i" sudo -k -S -p '' true
+    try doas "$i" doas -n true
     i=$((i+1))
 done
 wait
 """
 
 
-def accepted(container: Container, user: str, passwords: Sequence[str]) -> list[str]:
-    """Those of PASSWORDS that log USER in."""
-    return [passwords[number] for number, _ in _try(container, user, passwords, "su ")]
+@dataclass(frozen=True)
+class Tries:
+    """The passwords that log the container's user in, and the ways that make that user root."""
+
+    logins: frozenset[str]
+    root: Sequence[str]
 
 
-def becomes_root(container: Container, passwords: Sequence[str]) -> list[str]:
-    """The ways in which the container's user becomes root with one of PASSWORDS ("" for none)."""
-    shown = {"": "with no password"}
-    found = _try(container, "root", passwords, "")
-    return [f"{way} {shown.get(passwords[number], 'with the password of the user')}" for number, way in found]
-
-
-def _try(container: Container, user: str, passwords: Sequence[str], way: str) -> list[tuple[int, str]]:
-    told: Mapping[str, str] = {f"HUBTOOL_PASSWORD_{number}": text for number, text in enumerate(passwords)}
-    words = ("sh", "-c", TRY, "try", str(len(passwords)), user, way)
-    lines = ask(container, *words, environment=told, timeout=SECONDS).stdout.splitlines()
-    return sorted((int(number), name) for number, name in (line.split() for line in lines))
+def try_passwords(container: Container, passwords: Sequence[str]) -> Tries:
+    """Try each of PASSWORDS as the container's user, and none at all."""
+    words = ["", *passwords]
+    environment = {f"HUBTOOL_PASSWORD_{number}": text for number, text in enumerate(words)}
+    done = ask(container, "sh", "-c", TRY, "try", str(len(words)), environment=environment, timeout=SECONDS)
+    told = [(words[int(number)], way) for number, way in map(str.split, done.stdout.splitlines())]
+    root = sorted({f"{way} {'with' if word else 'without'} a password" for word, way in told if way != "login"})
+    return Tries(frozenset(word for word, way in told if way == "login" and word), root)

@@ -45,6 +45,12 @@ def log_in(relay: Relay, greeting: Greeting, password: str) -> bool:
     return relay.receive(4) == bytes(4)
 
 
+def view(relay: Relay) -> bool:
+    """Whether the server, once it let us in, shows its screen, as to a viewer that lets others look on too."""
+    relay.send(b"\1")
+    return len(relay.receive(24)) == 24
+
+
 def respond(password: str, challenge: bytes) -> bytes:
     """The answer to CHALLENGE: DES by the first eight bytes of PASSWORD, the bits of each in reverse order."""
     key = bytes(int(f"{byte:08b}"[::-1], 2) for byte in password.encode()[:8].ljust(8, b"\0"))

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import posixpath
 import secrets
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
 from hubtool.contracts import Settings
 from hubtool.contracts.started import PAUSE, Started
-from hubtool.contracts.workstation.facts import home_of
+from hubtool.contracts.workstation.facts import guesses, home_of
 from hubtool.contracts.workstation.inside import COUNTERS, listening, processes
+from hubtool.contracts.workstation.passwords import Tries, try_passwords
 from hubtool.engines import ContainerSpec, Engine
 from hubtool.errors import HubtoolError
 
 # A group that no image knows: the platform's volumes belong to one of the project that a user works in.
 EXTRA_GROUP = str(1_000_000_000 + secrets.randbelow(1_000_000_000))
-HOOK_RAN = "/tmp/hubtool-hook"
-HOOK = f"#!/bin/sh\necho the hook ran > {HOOK_RAN}\n"
+RAN = ".ran"  # what the user's script makes beside itself
+HOOK = f"#!/bin/sh\necho the hook ran > {{}}{RAN}\n"
 # A data set as the platform has them: an index beside folders of studies.
 DATASET = "hubtool-sample"
 INDEX = '[{"path": "study1", "series": [{"folderName": "series1"}]}]\n'
@@ -30,16 +33,22 @@ JOBS: Mapping[str, Sequence[str]] = {
     "offline": COUNTERS,
     "arguments": ("printf", "<%s>\\n", *ARGUMENTS),
     "status": ("grep", "-q", "hubtool", "/no-such-file"),
-    "hook": ("cat", HOOK_RAN),
 }
 KNOBS = {"RESOLUTION": "1024x600", "X11VNC_ARGS": "-desktop hubtool-check", "OPENBOX_ARGS": "--sm-disable"}
 
 
-class Volumes:
-    """What the platform mounts, made in FOLDER for MOUNTS: a data set where it is read only, and a user's script."""
+def hook_of(settings: Settings) -> str:
+    """The path of the user's own script, "" where the platform has none."""
+    hook = settings.parameters.user_hook
+    return posixpath.join(home_of(settings), hook) if hook else ""
 
-    def __init__(self, folder: Path, mounts: Mapping[str, str]) -> None:
+
+class Volumes:
+    """What the platform mounts, made in FOLDER: a data set where a mount is read only, and a user's script."""
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
         folder.chmod(0o755)
+        mounts = settings.parameters.mounts
         self.read_only = {path: folder / f"mount{number}" for number, path in enumerate(mounts) if mounts[path] == "ro"}
         for place in self.read_only.values():
             series = place / DATASET / "study1" / "series1"
@@ -47,7 +56,7 @@ class Volumes:
             (series / "1.dcm").write_bytes(bytes(128) + b"DICM")
             (place / DATASET / "index.json").write_text(INDEX, encoding="utf-8")
         self.hook = folder / "init.sh"
-        self.hook.write_text(HOOK, encoding="utf-8")
+        self.hook.write_text(HOOK.format(shlex.quote(hook_of(settings))), encoding="utf-8")
         self.hook.chmod(0o755)
 
 
@@ -69,8 +78,8 @@ class Workstation(Started):
         self._settings = settings
         home, mounts = home_of(settings), settings.parameters.mounts
         bound = {str(place): (posixpath.join(home, path), "ro") for path, place in volumes.read_only.items()}
-        if hook and settings.parameters.user_hook:
-            bound[str(volumes.hook)] = (posixpath.join(home, settings.parameters.user_hook), "ro")
+        if hook and hook_of(settings):
+            bound[str(volumes.hook)] = (hook_of(settings), "ro")
         spec = ContainerSpec(
             image=settings.image,
             command=command,
@@ -144,7 +153,9 @@ class Starts:
             on = {**given, "TCP_FORWARDING": "true", "GATEWAY_PORTS": "true", **KNOBS}
             self._configured = self._start(None, on, hook=True)
             self._restricted = self._start(None, {**given, "DISABLE_SFTP": "true"})
-        self.jobs = {name: self._start(JOBS[name], hook=name == "hook") for name in (JOBS if not self.desktop else ())}
+        self.hook_told = ("cat", hook_of(settings) + RAN)
+        jobs = {} if self.desktop else {**JOBS, "hook": self.hook_told}
+        self.jobs = {name: self._start(words, hook=name == "hook") for name, words in jobs.items()}
 
     def _start(
         self,
@@ -185,6 +196,25 @@ class Starts:
     def restricted(self) -> Workstation:
         """The desktop with passwords and without SFTP; waited for."""
         return self._waited(self._restricted)
+
+    @cached_property
+    def tries(self) -> Tries:
+        """What the passwords that the image may have been made with open, in the first start; begun at once in both."""
+        return self._trying[0].result()
+
+    @cached_property
+    def given_tries(self) -> Tries:
+        """What the password that the configured desktop was given opens there, and the start of that password."""
+        return self._trying[1].result()
+
+    @cached_property
+    def _trying(self) -> list[Future[Tries]]:
+        # PAM lets whoever has a wrong password wait: the containers do so side by side.
+        tried = [(self.first, guesses(self._given[1]))]
+        if self.desktop and self.configured.up:
+            tried.append((self.configured, [self.password, self.password[:8]]))
+        pool = ThreadPoolExecutor(len(tried))
+        return [pool.submit(try_passwords, one.container, words) for one, words in tried]
 
     def remove(self) -> None:
         """Remove the containers. Twice is no error."""

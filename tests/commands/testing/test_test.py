@@ -3,77 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from hubtool.engines import Engine, EngineBuild, get_engine
 from hubtool.plan.records import Record, read_record, write_record
-
-TAG = "v1"
-REFERENCE = f"registry.example/team/small:{TAG}"
-YAML = "registry: registry.example/team\nimages:\n  small: {contract: none}\n"
-
-
-@pytest.fixture(scope="session")
-def engine(docker_host: str) -> Engine:
-    return get_engine("docker")
-
-
-@pytest.fixture(scope="module")
-def image(engine: Engine, base_image: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A small image, held by the engine under the reference that hubtool.yaml gives it; its id."""
-    context = tmp_path_factory.mktemp("context")
-    (context / "Dockerfile").write_text(f"FROM {base_image}\nUSER 1000\nWORKDIR /srv/repo\n")
-    for _ in engine.build(EngineBuild(tag=REFERENCE, context=context)):
-        pass
-    held = engine.inspect(REFERENCE)
-    assert held is not None
-    yield held.id
-    engine.remove_image(REFERENCE)
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """An image repository with one test that passes, committed."""
-    root = tmp_path / "repo"
-    (root / "image-tests").mkdir(parents=True)
-    (root / "hubtool.yaml").write_text(YAML)
-    (root / ".gitignore").write_text(".hubtool/\n")
-    write_test(root, "assert True")
-    git(root, "init", "-q")
-    commit(root)
-    return root
-
-
-def write_test(root: Path, line: str) -> None:
-    (root / "image-tests" / "test_it.py").write_text(f"def test_it():\n    {line}\n")
-
-
-def commit(root: Path) -> None:
-    git(root, "add", ".")
-    git(root, "-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-q", "-m", "x")
-
-
-def git(root: Path, *words: str) -> None:
-    subprocess.run(["git", *words], cwd=root, check=True)
-
-
-def hubtool(cwd: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, **environment}
-    return subprocess.run(
-        [sys.executable, "-m", "hubtool", "test", "--engine", "docker", *words],
-        cwd=cwd,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+from tests.commands.testing.conftest import REFERENCE, TAG, YAML, commit, hubtool, write_image_test
 
 
 def test_an_image_that_passes_is_recorded_as_tested(repository: Path, image: str) -> None:
@@ -86,7 +22,7 @@ def test_an_image_that_passes_is_recorded_as_tested(repository: Path, image: str
 
 def test_a_failure_clears_the_record_and_fails_the_command(repository: Path, image: str, tmp_path: Path) -> None:
     write_record(repository, "small", Record(REFERENCE, image, "docker", "none", "1 passed", "sha256:1"))
-    write_test(repository, "assert 1 == 2, 'one is | not two'")
+    write_image_test(repository, "assert 1 == 2, 'one is | not two'")
     commit(repository)
     summary, junit = tmp_path / "summary.md", tmp_path / "junit.xml"
     environment = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}

@@ -1,0 +1,1 @@
+"""What a push costs, on real images: time, bytes, processor and memory, beside `docker push` and `skopeo copy`."""

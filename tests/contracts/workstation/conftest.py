@@ -1,0 +1,124 @@
+"""Workstation images that keep their contract, and images that break one promise of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hubtool.config import Parameters
+from hubtool.contracts import TestReport
+from hubtool.engines import Engine, EngineBuild
+from tests.contracts.conftest import RunContract
+
+IMAGE = Path(__file__).parent / "image"
+AT_ONCE = 3
+ROOT = "USER root\n"
+RUN_USER = "USER 1000:1000\n"
+Good = Callable[..., str]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An image: what is added to a good one, the checks that shall fail, words of what the first says, and what else
+    it is built or tested with."""
+
+    lines: str
+    fails: str
+    says: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def as_root(script: str) -> str:
+    """Dockerfile lines that run SCRIPT, of one line, as root."""
+    return f"{ROOT}RUN {script}\n{RUN_USER}"
+
+
+def in_script(name: str, line: str, after: str = "^set -e") -> str:
+    """Dockerfile lines that put LINE into the script NAME of /opt/workstation, after the line that matches AFTER."""
+    quoted = line.replace("\\", "\\\\").replace("'", "'\\''")
+    return as_root(f"sed -i '/{after}/a {quoted}' /opt/workstation/{name}")
+
+
+def replaced(name: str, old: str, new: str) -> str:
+    """Dockerfile lines that replace what matches OLD in the file NAME of /opt/workstation; it must be there."""
+    file = f"/opt/workstation/{name}"
+    return as_root(f"grep -q '{old}' {file} && sed -i 's~{old}~{new}~' {file}")
+
+
+@pytest.fixture(scope="session")
+def good(engine: Engine, base_image: str) -> Good:
+    """Builds a good image, by its kind (batch or desktop), and other arguments of its build; the daemon keeps it."""
+
+    def build(kind: str, **args: str) -> str:
+        parent = {"BASE": base_image} if kind == "batch" else {"BATCH": build("batch", **_shared(args))}
+        tag = f"hubtool-test-{kind}:" + "-".join(["good", *args.values()]).replace(" ", "-")
+        for _ in engine.build(
+            EngineBuild(
+                tag=tag, context=IMAGE, dockerfile=f"{kind}.Dockerfile", args={**args, **parent}, network="host"
+            )
+        ):
+            pass
+        return tag
+
+    return build
+
+
+def _shared(args: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in args.items() if name == "RUN_USER"}
+
+
+@pytest.fixture(scope="session")
+def hold(run_contract: RunContract) -> RunContract:
+    """Holds an image against the workstation contract."""
+
+    def run(tag: str, profile: str, parameters: Mapping[str, Any] | None = None, **settings: Any) -> TestReport:
+        said = {"user": "chaimeleon", "start_seconds": 60, **settings}
+        return run_contract(
+            tag, contract="workstation", profile=profile, parameters=Parameters(**(parameters or {})), **said
+        )
+
+    return run
+
+
+@dataclass(frozen=True)
+class Reports:
+    """The reports of many images, which are built and tested a few at a time, from the start on."""
+
+    futures: Mapping[str, Future[TestReport]]
+
+    def of(self, name: str) -> TestReport:
+        return self.futures[name].result()
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[ThreadPoolExecutor]:
+    """Where images are built and tested."""
+    made = ThreadPoolExecutor(AT_ONCE)
+    yield made
+    made.shutdown(cancel_futures=True)
+
+
+def report_all(
+    pool: ThreadPoolExecutor, profile: str, broken: Mapping[str, Broken], parent: Callable[[], str], **parts: Any
+) -> Reports:
+    """Begin to build and test every BROKEN image on the one that PARENT builds; PARTS are build_image and hold."""
+    base = pool.submit(parent)
+
+    def make(name: str, one: Broken) -> TestReport:
+        safe = "".join(char if char.isalnum() else "-" for char in name.lower())
+        tag = parts["build_image"](f"{profile}-{safe}", f"FROM {base.result()}\n{one.lines}")
+        report: TestReport = parts["hold"](tag, profile, one.parameters, **{"start_seconds": 40, **one.settings})
+        return report
+
+    return Reports({name: pool.submit(make, name, one) for name, one in broken.items()})
+
+
+def found(report: TestReport) -> tuple[set[str], str]:
+    """The checks that failed, and what all of them say."""
+    return {result.check for result in report.failed}, "\n".join(result.message for result in report.failed)
