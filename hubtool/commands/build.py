@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache as once
+from functools import cached_property
 from pathlib import Path
 
 from hubtool import console
@@ -107,7 +108,6 @@ class _Work:
         record = read_record(self.variant.root, self.variant.image)
         if held is None or self._is_old(record.built if record and record.image_id == held.id else None):
             return None
-        self.old = False
         console.say(f"{self.variant.reference} is built already: nothing to do")
         return _built(self.variant, self.start(), held)
 
@@ -117,27 +117,28 @@ class _Work:
 
     def _is_old(self, built: str | None) -> bool:
         self.old = is_old(built, self.variant.freshness)
-        if self.old:
-            console.say(f"the image of {self.variant.image} is older than {self.variant.freshness}: building it again")
         return self.old
 
     def _held(self) -> EngineImage | None:
-        engine = self.start()
-        self.fingerprint = _checked(self.ingredients, self.fingerprint, self.bases, engine)
-        return _held(self.variant, engine, self.fingerprint)
+        return _held(self.variant, self.start(), self.on_engine)
+
+    @cached_property
+    def on_engine(self) -> str:
+        """The fingerprint of what the engine would build, on the bases that it has."""
+        return _checked(self.ingredients, self.fingerprint, self.bases, self.start())
 
     def build(self, rules: CacheRules, *, again: bool) -> Built:
         """Build it; AGAIN, or where it is too old, anew from the bottom."""
-        engine, anew = self.start(), again or self.old
-        pull = anew and all(map(self.bases.released, self.ingredients.bases))
-        if pull:
-            self.fingerprint = self.ingredients.fingerprint(self.bases.released)
-        else:
-            self.fingerprint = _checked(self.ingredients, self.fingerprint, self.bases, engine)
+        engine, anew, bases = self.start(), again or self.old, self.ingredients.bases
+        if self.old:
+            console.say(f"the image of {self.variant.image} is older than its freshness: building it again")
+        unknown = [base for base in bases if anew and not self.bases.released(base)]
+        if unknown:
+            console.say(f"no registry tells of {', '.join(unknown)}: building on what {engine.name} has")
+        pull = anew and not unknown
+        fingerprint = self.ingredients.fingerprint(self.bases.released) if pull else self.on_engine
         cache, write = find_cache(self.variant, engine, rules)
-        options = BuildOptions(
-            {FINGERPRINT: self.fingerprint}, cache, write, self.variant.packing.compression, anew, pull
-        )
+        options = BuildOptions({FINGERPRINT: fingerprint}, cache, write, self.variant.packing.compression, anew, pull)
         rebuilt = anew or look_up(self.variant.reference) is not None
         reference, log = str(self.variant.reference), _log_of(self.variant)
         console.say(f"building {reference} with {engine.name} {console.LOG_DOTS}")
