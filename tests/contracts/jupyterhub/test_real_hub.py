@@ -25,9 +25,9 @@ GOOD = ["good", "real", "runs as root", "kernel that fails", "start script that 
 def spawns(
     docker_host: str, cache_dir: Path, reports: Callable[[str], TestReport], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], str]]:
-    """What a real hub says of an image, "" where it comes up; it starts four at a time."""
+    """What a real hub says of an image, "" where it comes up; it starts six at a time."""
     tags = {name: reports(name).reference for name in (*GOOD, *BAD)}
-    with real_hub(cache_dir, tmp_path_factory.mktemp("hub"), SECONDS) as hub, ThreadPoolExecutor(4) as pool:
+    with real_hub(cache_dir, tmp_path_factory.mktemp("hub"), SECONDS) as hub, ThreadPoolExecutor(6) as pool:
         said = {name: pool.submit(hub.spawns, f"user{n}", tag) for n, (name, tag) in enumerate(tags.items())}
         yield lambda name: said[name].result()
 
