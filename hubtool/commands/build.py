@@ -129,17 +129,11 @@ class _Work:
 
     def build(self, rules: CacheRules, *, again: bool) -> Built:
         """Build it; AGAIN, or where it is too old, anew from the bottom."""
-        engine, anew, bases = self.start(), again or self.old, self.ingredients.bases
         if self.old:
             console.say(f"the image of {self.variant.image} is older than its freshness: building it again")
-        unknown = [base for base in bases if anew and not self.bases.released(base)]
-        if unknown:
-            console.say(f"no registry tells of {', '.join(unknown)}: building on what {engine.name} has")
-        pull = anew and not unknown
-        fingerprint = self.ingredients.fingerprint(self.bases.released) if pull else self.on_engine
-        cache, write = find_cache(self.variant, engine, rules)
-        options = BuildOptions({FINGERPRINT: fingerprint}, cache, write, self.variant.packing.compression, anew, pull)
-        rebuilt = anew or look_up(self.variant.reference) is not None
+        engine = self.start()
+        options = self._options(rules, engine, anew=again or self.old)
+        rebuilt = options.anew or look_up(self.variant.reference) is not None
         reference, log = str(self.variant.reference), _log_of(self.variant)
         console.say(f"building {reference} with {engine.name} {console.LOG_DOTS}")
         started = time.monotonic()
@@ -150,6 +144,15 @@ class _Work:
             raise HubtoolError(f"{engine.name} built {reference}, but does not have it", hint=f"the whole log: {log}")
         console.say(f"built {reference} in {seconds:.1f} s")
         return _built(self.variant, engine, found, round(seconds, 1), log, rebuilt=rebuilt)
+
+    def _options(self, rules: CacheRules, engine: Engine, *, anew: bool) -> BuildOptions:
+        unknown = [base for base in self.ingredients.bases if anew and not self.bases.released(base)]
+        if unknown:
+            console.say(f"no registry tells of {', '.join(unknown)}: building on what {engine.name} has")
+        pull = anew and not unknown
+        fingerprint = self.ingredients.fingerprint(self.bases.released) if pull else self.on_engine
+        cache, write = find_cache(self.variant, engine, rules)
+        return BuildOptions({FINGERPRINT: fingerprint}, cache, write, self.variant.packing.compression, anew, pull)
 
 
 def _log_of(variant: Variant) -> Path:
