@@ -151,8 +151,8 @@ class _Work:
             console.say(f"no registry tells of {', '.join(unknown)}: building on what {engine.name} has")
         pull = anew and not unknown
         fingerprint = self.ingredients.fingerprint(self.bases.released) if pull else self.on_engine
-        cache, write = find_cache(self.variant, engine, rules)
-        return BuildOptions({FINGERPRINT: fingerprint}, cache, write, self.variant.packing.compression, anew, pull)
+        cache = find_cache(self.variant, engine, rules)
+        return BuildOptions({FINGERPRINT: fingerprint}, cache, self.variant.packing.compression, anew, pull)
 
 
 def _log_of(variant: Variant) -> Path:
