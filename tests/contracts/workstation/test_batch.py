@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -124,6 +125,30 @@ def test_the_same_contract_holds_for_another_user(good: Good, hold: RunContract)
     assert found(report) == (set(), "")
     assert {result.check for result in report.results if result.outcome == "skipped"} == {"S9", "S11", "S13", "R14"}
     assert found(hold(image, "batch"))[0] >= {"S2", "S5", "S7"}
+
+
+SAMPLE = """\
+LIST = (
+    "import json, os, sys; root = sys.argv[1]; studies = json.load(open(root + '/index.json'));"
+    " print([os.listdir(os.path.join(root, s['path'], part['folderName'])) for s in studies for part in s['series']])"
+)
+
+
+def test_the_example_lists_a_data_set(container):
+    found = container.host.check_output("python3 -c %s %s", LIST, "datasets/hubtool-sample")
+    assert found == "[['1.dcm']]"
+
+def test_a_data_set_can_not_be_written(container):
+    assert container.host.run("touch datasets/hubtool-sample/x").failed
+"""
+
+
+def test_a_repositorys_own_checks_find_a_data_set(good: Good, hold: RunContract, tmp_path: Path) -> None:
+    (tmp_path / "test_sample.py").write_text(SAMPLE)
+    report = hold(good("batch"), "batch", own_tests=str(tmp_path))
+    assert [(result.outcome, result.message) for result in report.results if result.group == "tests"] == [
+        ("passed", "")
+    ] * 2
 
 
 @pytest.mark.parametrize("profile", ["batch", "desktop"])
