@@ -65,7 +65,8 @@ class Stand(Started):
         return self
 
     def _ask(self) -> str:
-        found = re.search(rf"^{READY} (.+)$", self.logs(), re.M)
+        # Not at a line's start: what ran before may have printed half a line.
+        found = re.search(rf"{READY} (.+)$", self.logs(), re.M)
         self.said = tuple(found[1].split()) if found else ()
         return "" if found else "the init script has not started the program"
 
