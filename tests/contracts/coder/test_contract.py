@@ -48,6 +48,18 @@ class Broken:
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
+# A workspace of busybox alone, whose own TLS is too old for a server of today.
+BUSYBOX = """\
+USER root
+RUN apt-get -qq update && apt-get -qq install --no-install-recommends busybox-static >/dev/null
+RUN mkdir -p /out/bin /out/etc/ssl/certs && install -d -m 1777 /out/tmp && cp /bin/busybox /out/bin/ \
+ && cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ && chroot /out /bin/busybox --install -s /bin \
+ && install -d -o 1000 /out/home/coder && echo coder:x:1000:1000::/home/coder:/bin/sh > /out/etc/passwd
+FROM scratch
+COPY --from=0 /out /
+USER 1000
+"""
+
 V2 = {
     "runs as root": Broken(ROOT, "C1", "it runs as root: USER is 'root'"),
     "no account": Broken(as_root("userdel coder") + "USER 1000\n", "C2", "/etc/passwd has no user with uid 1000"),
@@ -91,6 +103,7 @@ V2 = {
         "D3",
         "could not fetch https://",
     ),
+    "busybox alone": Broken(BUSYBOX, "D3", "TLS error from peer", {"programs": ("sh", "vi")}),
     "no login": Broken(
         as_root("usermod --shell /usr/sbin/nologin coder"), "D4", "/usr/sbin/nologin -c 'exit 7' ends with code 1"
     ),
@@ -131,7 +144,7 @@ SEVERAL = {
         + "ENV SSL_CERT_FILE=/etc/hostname\nUSER 1234\n",
         {
             "C1": "it runs as uid 1234 (USER '1234'), expected 1000",
-            "C2": "'/usr/bin/fish', which is not in the image",
+            "C2": "the shell of coder: no /usr/bin/fish",
             "C3": "/home/coder belongs to uid 0, expected 1000",
             "C4": "/usr/bin/head can't run: /nix/sh is not in the image",
             "C6": "no file with certificates: SSL_CERT_FILE=/etc/hostname",
@@ -148,14 +161,17 @@ SEVERAL = {
         },
     ),
 }
-# Images that keep every promise too: what is added to the good one.
-ALSO_GOOD = {
-    "wget and no curl": as_root("rm /usr/bin/curl"),
-    "busybox and neither": as_root(
-        "apt-get -qq update && apt-get -qq install --no-install-recommends busybox >/dev/null"
-        " && rm -r /usr/bin/curl /usr/bin/wget /var/lib/apt/lists"
+# Images that keep every promise too: what is added to the good one, and the platform's parameters.
+ALSO_GOOD: dict[str, tuple[str, dict[str, Any]]] = {
+    "wget and no curl": (as_root("rm /usr/bin/curl"), {}),
+    "busybox with openssl, and neither": (
+        as_root(
+            "apt-get -qq update && apt-get -qq install --no-install-recommends busybox >/dev/null"
+            " && rm -r /usr/bin/curl /usr/bin/wget /var/lib/apt/lists"
+        ),
+        {},
     ),
-    "an entrypoint that would hang": 'ENTRYPOINT ["sleep", "infinity"]\n',
+    "an entrypoint that would hang": ('ENTRYPOINT ["sleep", "infinity"]\n', {}),
 }
 V2_CHECKS = [f"C{number}" for number in range(1, 10)] + [f"D{number}" for number in range(1, 6)]
 BARE_CHECKS = [f"C{number}" for number in range(1, 17)] + [f"D{number}" for number in range(1, 11)]
@@ -198,8 +214,8 @@ def reports(
         "v2": pool.submit(run, workspace_image, "v2"),
         "bare": pool.submit(run, bare_image, "bare"),
     }
-    for name, lines in ALSO_GOOD.items():
-        futures[name] = pool.submit(make, name, workspace_image, "v2", lines)
+    for name, (lines, parameters) in ALSO_GOOD.items():
+        futures[name] = pool.submit(make, name, workspace_image, "v2", lines, **parameters)
     for name, (lines, _) in SEVERAL.items():
         base, profile = (bare_image, "bare") if name.startswith("bare") else (workspace_image, "v2")
         futures[name] = pool.submit(make, name, base, profile, lines, programs=("sh", "/opt/tool/bin/tool"))
@@ -219,7 +235,8 @@ def test_a_good_image_keeps_every_promise(name: str, checks: list[str], reports:
 
 @pytest.mark.parametrize("name", ALSO_GOOD)
 def test_other_images_keep_every_promise_too(name: str, reports: Callable[[str], TestReport]) -> None:
-    assert [(r.check, r.message) for r in reports(name).results if r.outcome != "passed"] == []
+    assert [(r.check, r.message) for r in reports(name).failed] == []
+    assert [r.check for r in reports(name).results if r.outcome != "passed"] == []
 
 
 @pytest.mark.parametrize("name", [*V2, *BARE])
