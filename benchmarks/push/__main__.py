@@ -1,5 +1,5 @@
-"""`python -m benchmarks.push [--quick] [--runs N] [--grow 0.5,1.5,3,6]`: what a push costs, beside `docker push` and
-`skopeo copy` of the same images in the same run.
+"""What a push costs, beside `docker push` and `skopeo copy` of the same images in the same run:
+`python -m benchmarks.push [--quick] [--runs N] [--figures decisions,…] [--grow 0.5,1.5,3,6]`.
 
 An image (2.1 GB), the same with one package in another version, a sibling that shares four fifths of it, and a rebuild
 with nothing changed (no build cache) are built on a private Docker daemon and pushed, each way to a registry of its
@@ -24,6 +24,7 @@ from benchmarks.push.bench import WAYS, Bench, Row
 from benchmarks.push.stages import STAGES, stages
 from hubtool.console import bytes_text, say, table
 
+FIGURES = ("decisions", "starts", "rebuild", *images.OLDER, "sibling")
 HEAD = ("figure", "target", *WAYS, "")
 
 
@@ -31,13 +32,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What a push costs, beside docker push and skopeo copy.")
     parser.add_argument("--quick", action="store_true", help="a small image")
     parser.add_argument("--runs", type=int, default=3, help="of the first push, and of the containers' starts")
+    parser.add_argument("--figures", default=",".join(FIGURES), help="those beside the first push")
     parser.add_argument("--grow", default="0.5,1.5,3,6", help="GB of the images that show how time grows")
     options = parser.parse_args()
     sizes = [float(size) for size in options.grow.split(",") if size]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hubtool-benchmark-", dir="/var/tmp")))
         bench = Bench(stack, folder)
-        rows = list(told(measure(bench, options.quick, options.runs)))
+        rows = list(told(measure(bench, options.quick, options.runs, options.figures.split(","))))
         print(f"\n{len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}\n")
         print(table([row.cells() for row in rows], HEAD), flush=True)
         if sizes:
@@ -52,19 +54,23 @@ def told(rows: Iterable[Row]) -> Iterator[Row]:
         yield row
 
 
-def measure(bench: Bench, quick: bool, runs: int) -> Iterator[Row]:
-    """All figures that have a target."""
+def measure(bench: Bench, quick: bool, runs: int, chosen: Sequence[str]) -> Iterator[Row]:
+    """The figures that are CHOSEN; the first push is needed for all."""
     packages, siblings = (images.SMALL, images.SMALL_SIBLING) if quick else (images.STACK, images.SIBLING)
     original, rows = figures.first(bench, packages, runs)
     yield from rows
-    yield from figures.decisions(bench, packages)
-    yield from figures.starts(bench, original, runs)
-    newest, rows = figures.rebuilt(bench)
-    yield from rows
+    if "decisions" in chosen:
+        yield from figures.decisions(bench, packages)
+    if "starts" in chosen:
+        yield from figures.starts(bench, original, runs)
+    if "rebuild" in chosen:
+        original, rows = figures.rebuilt(bench)
+        yield from rows
     for name in images.OLDER:
-        if name in packages:
-            yield from figures.changed(bench, packages, name, newest)
-    yield from figures.sibling(bench, siblings)
+        if name in packages and name in chosen:
+            yield from figures.changed(bench, packages, name, original)
+    if "sibling" in chosen:
+        yield from figures.sibling(bench, siblings)
 
 
 def growth(bench: Bench, sizes: Sequence[float]) -> Iterator[tuple[str, ...]]:

@@ -56,7 +56,7 @@ class Bench:
     def __init__(self, stack: ExitStack, folder: Path) -> None:
         packages.ensure(["dockerd", "docker-registry", "skopeo"])
         self.folder = folder
-        host = stack.enter_context(private_dockerd(cache_folder() / "benchmark"))
+        host = stack.enter_context(private_dockerd(folder / "docker"))
         os.environ |= {"DOCKER_HOST": host, "DOCKER_CONFIG": str(folder), "DOCKER_CLI_HINTS": "false"}
         self.daemon = int((Path(host.removeprefix("unix://")).parent / "dockerd.pid").read_text())
         self.engine, self.docker = get_engine("docker"), str(find_cli().path)

@@ -39,13 +39,21 @@ class BuildJob:
 
 
 @dataclass(frozen=True)
+class Cache:
+    """The registry build cache, None for none; whether to read it and to write it."""
+
+    reference: str | None = None
+    read: bool = False
+    write: bool = False
+
+
+@dataclass(frozen=True)
 class BuildOptions:
-    """How to build, which decides no file in the image: more ``labels``; the registry build ``cache`` to read and
-    maybe to write, in that ``compression``. ``anew``: run every step; ``pull``: from bases of their registries."""
+    """How to build, which decides no file in the image: more ``labels``; the registry build ``cache``, written in that
+    ``compression``. ``anew``: run every step; ``pull``: from bases of their registries."""
 
     labels: Mapping[str, str] = field(default_factory=dict)
-    cache: str | None = None
-    cache_write: bool = False
+    cache: Cache = Cache()
     compression: CompressionName = "gzip"
     anew: bool = False
     pull: bool = False

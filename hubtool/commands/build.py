@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache as once
+from functools import cached_property
 from pathlib import Path
 
 from hubtool import console
@@ -124,7 +125,6 @@ class _Work:
         record = read_record(self.variant.root, self.variant.image)
         if held is None or self._is_old(record.built if record and record.image_id == held.id else None):
             return None
-        self.old = False
         console.say(f"{self.variant.reference} is built already: nothing to do")
         return _built(self.variant, self.start(), held)
 
@@ -134,28 +134,23 @@ class _Work:
 
     def _is_old(self, built: str | None) -> bool:
         self.old = is_old(built, self.variant.freshness)
-        if self.old:
-            console.say(f"the image of {self.variant.image} is older than {self.variant.freshness}: building it again")
         return self.old
 
     def _held(self) -> EngineImage | None:
-        engine = self.start()
-        self.fingerprint = _checked(self.ingredients, self.fingerprint, self.bases, engine)
-        return _held(self.variant, engine, self.fingerprint)
+        return _held(self.variant, self.start(), self.on_engine)
+
+    @cached_property
+    def on_engine(self) -> str:
+        """The fingerprint of what the engine would build, on the bases that it has."""
+        return _checked(self.ingredients, self.fingerprint, self.bases, self.start())
 
     def build(self, rules: CacheRules, *, again: bool) -> Built:
         """Build it; AGAIN, or where it is too old, anew from the bottom."""
-        engine, anew = self.start(), again or self.old
-        pull = anew and all(map(self.bases.released, self.ingredients.bases))
-        if pull:
-            self.fingerprint = self.ingredients.fingerprint(self.bases.released)
-        else:
-            self.fingerprint = _checked(self.ingredients, self.fingerprint, self.bases, engine)
-        cache, write = find_cache(self.variant, engine, rules)
-        options = BuildOptions(
-            {FINGERPRINT: self.fingerprint}, cache, write, self.variant.packing.compression, anew, pull
-        )
-        rebuilt = anew or look_up(self.variant.reference) is not None
+        if self.old:
+            console.say(f"the image of {self.variant.image} is older than its freshness: building it again")
+        engine = self.start()
+        options = self._options(rules, engine, anew=again or self.old)
+        rebuilt = options.anew or look_up(self.variant.reference) is not None
         reference, log = str(self.variant.reference), _log_of(self.variant)
         console.say(f"building {reference} with {engine.name} {console.LOG_DOTS}")
         started = time.monotonic()
@@ -166,6 +161,15 @@ class _Work:
             raise HubtoolError(f"{engine.name} built {reference}, but does not have it", hint=f"the whole log: {log}")
         console.say(f"built {reference} in {seconds:.1f} s")
         return _built(self.variant, engine, found, round(seconds, 1), log, rebuilt=rebuilt)
+
+    def _options(self, rules: CacheRules, engine: Engine, *, anew: bool) -> BuildOptions:
+        unknown = [base for base in self.ingredients.bases if anew and not self.bases.released(base)]
+        if unknown:
+            console.say(f"no registry tells of {', '.join(unknown)}: building on what {engine.name} has")
+        pull = anew and not unknown
+        fingerprint = self.ingredients.fingerprint(self.bases.released) if pull else self.on_engine
+        cache = find_cache(self.variant, engine, rules)
+        return BuildOptions({FINGERPRINT: fingerprint}, cache, self.variant.packing.compression, anew, pull)
 
 
 def _log_of(variant: Variant) -> Path:

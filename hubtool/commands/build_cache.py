@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hubtool.builders import Cache
 from hubtool.commands.promotion import ask_for, short_client
 from hubtool.console import say
 from hubtool.engines import Engine
@@ -28,22 +29,21 @@ class CacheRules:
             ImageReference.parse(self.place)
 
 
-def find_cache(variant: Variant, engine: Engine, rules: CacheRules) -> tuple[str | None, bool]:
-    """The reference of the build cache of VARIANT for ENGINE, None where there is none to use; whether to write it.
+def find_cache(variant: Variant, engine: Engine, rules: CacheRules) -> Cache:
+    """The build cache of VARIANT for ENGINE, as far as it is there and we may.
 
     Where nobody named a place, an engine whose cache would grow with every build has none.
     """
     cache = _chosen(variant, rules)
     if cache is None or not (cache.named or engine.bounded_cache):
-        return None, False
+        return Cache()
     reference = cache.reference
     try:
         there = ask_for(reference) is not None or not engine.bounded_cache
     except HubtoolError as error:
         say(f"building without the build cache {reference}: {error.message}")
-        return None, False
-    write = rules.write and _may_write(reference)
-    return (str(reference) if there or write else None), write
+        return Cache()
+    return Cache(str(reference), read=there, write=rules.write and _may_write(reference))
 
 
 def _chosen(variant: Variant, rules: CacheRules) -> BuildCache | None:

@@ -18,10 +18,19 @@ from hubtool.registries.release import config_digest
 
 # Of a config: what only tells when and how it was built.
 TELLING = frozenset(
-    {"created", "history", "rootfs", "container", "container_config", "docker_version", "moby.buildkit.cache.v0"}
+    {
+        "created",
+        "history",
+        "rootfs",
+        "parent",
+        "container",
+        "container_config",
+        "docker_version",
+        "moby.buildkit.cache.v0",
+    }
 )
 TELLING_SETTINGS = frozenset({"Hostname", "Image", "Labels"})
-TELLING_LABELS = frozenset({REVISION, CREATED, FINGERPRINT, BASE_DIGEST})
+TELLING_LABELS = frozenset({REVISION, CREATED, FINGERPRINT, BASE_DIGEST, "io.buildah.version"})
 
 
 @dataclass(frozen=True)

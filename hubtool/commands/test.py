@@ -187,7 +187,9 @@ def _note(subject: Subject, report: TestReport | None) -> None:
 def _list_checks(root: Path, asked: Asked, as_json: bool) -> None:
     names = [asked.contract] if asked.contract else list(CONTRACTS)
     if asked.profile is not None:
-        check_profile(asked.contract or "", asked.profile)
+        if asked.contract is None:
+            raise HubtoolError("--profile is of which contract?", hint="add --contract NAME")
+        check_profile(asked.contract, asked.profile)
     found = [promise for name in names for promise in promises(name, asked.profile)]
     config = load(root) if (root / FILE_NAME).exists() else None
     folders = dict.fromkeys(image.tests for image in config.images.values()) if config else {}

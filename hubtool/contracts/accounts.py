@@ -15,6 +15,11 @@ class Account:
     home: str
     shell: str = ""
 
+    @property
+    def login_shell(self) -> str:
+        """The program that a terminal opens."""
+        return self.shell or "/bin/sh"
+
 
 def accounts(passwd: str) -> list[Account]:
     """The accounts of a passwd file; lines that are none are left out."""

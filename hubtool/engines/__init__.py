@@ -20,8 +20,8 @@ class EngineBuild:
     """One build to run.
 
     ``context`` is a tar stream that holds the Dockerfile at ``dockerfile``, or the path of a folder.
-    ``cache`` is a repository reference for the registry build cache; with ``cache_write`` False it is only
-    read, else written in ``cache_compression`` as far as the engine can. ``network`` "host" lets RUN steps reach
+    ``cache`` is a repository reference for the registry build cache, read with ``cache_read`` and written with
+    ``cache_write``, in ``cache_compression`` as far as the engine can. ``network`` "host" lets RUN steps reach
     services on this machine's loopback. With ``local_base`` it is built on an image that the engine itself holds.
     """
 
@@ -32,6 +32,7 @@ class EngineBuild:
     labels: Mapping[str, str] = field(default_factory=dict)
     platform: str | None = None
     cache: str | None = None
+    cache_read: bool = True
     cache_write: bool = False
     cache_compression: str = "gzip"
     network: str | None = None

@@ -207,7 +207,8 @@ def build_arguments(build: EngineBuild, context: Path, isolation: str) -> list[s
     words += ["--network", network] if network else []
     if build.cache:
         repository = _repository(build.cache)
-        words += ["--cache-from", repository, *(["--cache-to", repository] if build.cache_write else [])]
+        words += ["--cache-from", repository] if build.cache_read else []
+        words += ["--cache-to", repository] if build.cache_write else []
     return [*words, *build.extra, str(context)]
 
 

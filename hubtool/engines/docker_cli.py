@@ -105,8 +105,8 @@ def _cache_arguments(cli: DockerCli, build: EngineBuild, cache_to: bool) -> list
         return []
     if not cli.buildx:
         inline = ["--build-arg", "BUILDKIT_INLINE_CACHE=1"] if build.cache_write else []
-        return ["--cache-from", build.cache, *inline]
-    words = ["--cache-from", f"type=registry,ref={build.cache}"]
+        return [*(["--cache-from", build.cache] if build.cache_read else []), *inline]
+    words = ["--cache-from", f"type=registry,ref={build.cache}"] if build.cache_read else []
     if build.cache_write and cache_to:
         # All steps of one build, those of earlier stages as well; nothing of the builds before.
         options = "mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"

@@ -28,7 +28,7 @@ Packing = Literal["gzip", "zstd"]
 
 LEVELS: dict[Packing, int] = {"gzip": 6, "zstd": 3}
 BLOCK = 1024 * 1024  # bytes; larger ones save next to nothing (4 MiB: 0.2 %)
-CORES = os.cpu_count() or 1
+CORES = min(16, os.cpu_count() or 1)  # more would take memory, and no network takes as much
 WAITING = 2 * CORES  # blocks of a layer that wait to be compressed or taken
 # zstd with workers gives other bytes than without, but the same for any number of them.
 ZSTD_WORKERS = 4

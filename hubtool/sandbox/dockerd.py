@@ -51,27 +51,27 @@ def private_dockerd(folder: Path) -> Iterator[str]:
         host = f"unix://{short}/docker.sock"
         pidfile = short / "dockerd.pid"
         end_leftover(pidfile, "dockerd")
-        bridge = stack.enter_context(own_bridge(f"hub-{short.name[-11:]}"))
         # What it knew of its networks: it would give the bridge its old address, which another daemon may have by now.
         shutil.rmtree(data / "data" / "network", ignore_errors=True)
-        command: list[str | Path] = [
-            dockerd,
-            f"--data-root={data / 'data'}",
-            f"--exec-root={short / 'exec'}",
-            f"--pidfile={pidfile}",
-            f"--host={host}",
-            f"--bridge={bridge}",
-            "--log-level=warn",
-        ]
         log = data / "dockerd.log"
         with _one_starts():
+            bridge = stack.enter_context(own_bridge(f"hub-{short.name[-11:]}"))
+            command: list[str | Path] = [
+                dockerd,
+                f"--data-root={data / 'data'}",
+                f"--exec-root={short / 'exec'}",
+                f"--pidfile={pidfile}",
+                f"--host={host}",
+                f"--bridge={bridge}",
+                "--log-level=warn",
+            ]
             stack.enter_context(service(command, log=log, ready=lambda: answers(host), env={"PATH": path}))
         yield host
 
 
 @contextmanager
 def _one_starts() -> Iterator[None]:
-    """Waits for daemons of ours that start: each makes iptables' chain DOCKER anew, which another then misses."""
+    """Waits for daemons of ours that start: each looks for a free address, and makes iptables' chain DOCKER anew."""
     with Path(tempfile.gettempdir(), f"hubtool-{os.getuid()}-dockerd.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

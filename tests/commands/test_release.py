@@ -80,6 +80,7 @@ def test_a_generated_repository_goes_the_whole_line_and_then_has_nothing_to_do(
     deployment.make_deployment(bare, f"{registry.host}/user-images/{IMAGE}", ("base", "other"))
     root = generated(tmp_path, hubtool, registry, base_image, bare)
     tag = commit(root, "A hub's image")
+    git.Repo(root).create_remote("origin", "https://github.com/my-org/base-user-image.git")
 
     done = hubtool("release", "--json", cwd=root)
     assert done.returncode == 0, done.stderr

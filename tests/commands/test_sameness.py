@@ -55,6 +55,7 @@ def labels(**changes: str) -> Mapping[str, Any]:
         image(layers=("1", "2", "written anew")),
         image(**labels(revision="2", created="3", base_digest="sha256:4")),
         image(**INLINE_CACHE),
+        image(parent="sha256:0", container="0", container_config={"Hostname": "builder"}),
         image(**settings(Hostname="builder", Image="sha256:0")),
     ],
 )

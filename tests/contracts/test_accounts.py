@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubtool.contracts.accounts import account_of, resolve_uid
+from hubtool.contracts.accounts import account_of, accounts, resolve_uid
 
 PASSWD = "root:x:0:0:root:/root:/bin/bash\njovyan:x:1000:100::/home/jovyan:/bin/bash\nbroken\n1234:x:77:77::/:/bin/sh\n"
 USERS = [
@@ -33,6 +33,11 @@ def test_a_user_of_an_image_config_means_this_uid(user: str, uid: int | None) ->
 def test_an_image_without_passwd_has_numbers_only() -> None:
     assert resolve_uid("jovyan", "") is None
     assert resolve_uid("1000", "") == 1000
+
+
+def test_a_shell_that_is_left_out_is_sh() -> None:
+    shells = [account.login_shell for account in accounts("a:x:1:1::/:/bin/zsh\nb:x:2:2::/:\nc:x:3:3::/\n")]
+    assert shells == ["/bin/zsh", "/bin/sh", "/bin/sh"]
 
 
 def test_the_home_stands_in_the_account() -> None:

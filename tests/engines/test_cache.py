@@ -11,7 +11,7 @@ import pytest
 from hubtool.engines import Engine
 from hubtool.process import run
 from hubtool.sandbox.registry import local_registry
-from tests.engines.conftest import SMALL, build_of
+from tests.engines.conftest import build_of
 
 pytestmark = pytest.mark.engine
 MADE = "localhost/hubtool-test:made"
@@ -34,29 +34,25 @@ def forget(engine: Engine) -> None:
         run("docker", "builder", "prune", "--all", "--force")
 
 
-def test_what_was_written_is_read_and_not_run_again(engine: Engine, anyones: str) -> None:
-    cache = f"{anyones}/cached/{engine.name}:buildcache"
-    mark = f"said {time.time()}"
-    text = f"FROM {SMALL}\nRUN echo {mark}\nRUN true\n"
+def steps() -> str:
+    """A Dockerfile that nobody built before."""
+    return f"FROM scratch\nCOPY Dockerfile /{time.time()}\nCOPY Dockerfile /last\n"
 
-    def build(write: bool) -> list[str]:
-        lines = engine.build(build_of(text, cache=cache, cache_write=write))
-        return [line for line in lines if "echo" not in line]
 
-    assert any(line.endswith(mark) for line in build(write=True))
+def test_what_was_written_is_found_and_the_engine_keeps_no_image_of_its_name(engine: Engine, anyones: str) -> None:
+    cache, text = f"{anyones}/cached/{engine.name}:buildcache", steps()
+    list(engine.build(build_of(text, cache=cache, cache_read=False, cache_write=True)))
     assert engine.inspect(cache) is None
     forget(engine)
-    again = build(write=False)
+    again = list(engine.build(build_of(text, cache=cache)))
+    # buildah 1.28, Debian 12's, finds a step there and runs it all the same.
     assert any("CACHED" in line or "Cache pulled" in line for line in again)
-    if engine.name != "buildah":  # 1.28, Debian 12's, finds the step there and runs it all the same
-        assert not any(line.endswith(mark) for line in again)
+    assert engine.inspect(MADE) is not None
     tags = httpx.get(f"http://{anyones}/v2/cached/{engine.name}/tags/list", trust_env=False).json()["tags"]
     assert (tags == ["buildcache"]) == engine.bounded_cache
 
 
-@pytest.mark.parametrize("write", [False, True])
-def test_a_cache_that_is_nowhere_fails_no_build(engine: Engine, write: bool) -> None:
-    text = f"FROM {SMALL}\nRUN echo {time.time()}\n"
-    lines = list(engine.build(build_of(text, cache="127.0.0.1:1/no/where:buildcache", cache_write=write)))
+def test_a_cache_that_is_nowhere_fails_no_build(engine: Engine) -> None:
+    lines = list(engine.build(build_of(steps(), cache="127.0.0.1:1/no/where:buildcache", cache_write=True)))
     assert engine.inspect(MADE) is not None
-    assert any(line.startswith("build cache not written: ") for line in lines) == write
+    assert any(line.startswith("build cache not written: ") for line in lines)

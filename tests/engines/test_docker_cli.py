@@ -94,6 +94,8 @@ def test_buildx_writes_a_cache_that_registries_take_and_whose_failure_fails_no_b
     assert written[:2] == ["type=registry", "ref=r/c:x"]
     assert "compression=gzip" in written
     assert {"mode=max", "image-manifest=true", "oci-mediatypes=true", "ignore-error=true"} <= set(written)
+    only_written = build_arguments(BUILDX, EngineBuild("t", Path("/c"), cache="r", cache_read=False, cache_write=True))
+    assert "--cache-from" not in only_written
     only_read = build_arguments(BUILDX, EngineBuild("t", Path("/c"), cache="r/c:x", cache_write=True), cache_to=False)
     assert "--cache-to" not in only_read
 

@@ -85,9 +85,9 @@ def test_D4_the_users_shell_runs_commands(container: Workspace, image: ImageUnde
     To mend: give the workspace user a shell (usermod --shell /bin/bash); mend /etc/profile.
     """
     account = account_of(settings.uid, image.passwd)
-    if account is None or image.files.find(account.shell) is None:
+    if account is None or needs.missing_programs(image, [account.login_shell]):
         pytest.skip("the workspace user has no shell: see C2")
-    shell = account.shell
+    shell = account.login_shell
     for options in (["-c"], ["-l", "-c"]):
         done = _run(container, shell, *options, "exit 7")
         assert done.returncode == 7, f"{shell} {' '.join(options)} 'exit 7' ends with {_end(done)}"

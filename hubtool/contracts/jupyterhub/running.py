@@ -70,7 +70,7 @@ def test_J3_its_jupyterhub_fits_the_hubs(
     """
     hub = settings.parameters.hub_version
     if hub is None:
-        pytest.skip("the hub's version is not known: hubtool.yaml has no parameters.hub_version")
+        pytest.skip("the hub's version is not known: name it in hubtool.yaml, parameters.hub_version")
     done = request.getfixturevalue("version") if engine.can_run() is None else None
     own = done.stdout.strip() if done is not None and done.returncode == 0 else installed_version(image, "jupyterhub")
     if not own:

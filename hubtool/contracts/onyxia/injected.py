@@ -38,6 +38,7 @@ WAITS = f"/bin/sh -c 'echo {READY} $$$$ $$(id -u); exec sleep 3600'"
 NEXT = """for run in 'bash -ic :' 'bash -lc :' 'Rscript -e 1'; do timeout 20 $run </dev/null >/dev/null 2>&1; done
 printf 'protocol=https\\nhost=git.invalid\\n\\n' | GIT_TERMINAL_PROMPT=0 timeout 20 git credential fill >/dev/null 2>&1
 ls -a /tmp"""
+NEXT_SECONDS = 120.0
 
 
 def _ends(workspace: str) -> str:
@@ -47,10 +48,10 @@ def _ends(workspace: str) -> str:
 
 
 class Stand(Started):
-    """A container that the chart's init script started, with a program of ours in place of the IDE. ``said`` is what
-    it printed after READY."""
+    """A container that the chart's init script started, with a program of ours in place of the IDE. ``at`` are the
+    program's pid and uid, as it says them after READY."""
 
-    said: tuple[str, ...] = ()
+    at = (0, 0)
 
     def __init__(self, engine: Engine, platform: Platform, spec: ContainerSpec) -> None:
         self.platform = platform
@@ -65,8 +66,9 @@ class Stand(Started):
         return self
 
     def _ask(self) -> str:
-        found = re.search(rf"^{READY} (.+)$", self.logs(), re.M)
-        self.said = tuple(found[1].split()) if found else ()
+        # Not at a line's start: what ran before may have printed half a line.
+        found = re.search(rf"{READY} (\d+) (\d+)$", self.logs(), re.M)
+        self.at = (int(found[1]), int(found[2])) if found else (0, 0)
         return "" if found else "the init script has not started the program"
 
     def wait_for_end(self) -> int | None:
@@ -81,16 +83,15 @@ class Stand(Started):
 
     @cached_property
     def process(self) -> Process | None:
-        pid, uid = (int(word) for word in self.said)
-        return process(self.container, pid, uid)
+        return process(self.container, *self.at)
 
-    def run(self, *argv: str) -> Completed:
+    def run(self, *argv: str, seconds: float = SECONDS) -> Completed:
         """Run a program as the user of our program, with its variables."""
         at = self.process
         if at is None:
             pytest.skip("the variables of the started program can't be told")
         user = f"{at.uid}:{at.gid}"
-        return self.container.exec(argv, user=user, environment=at.environment, timeout=SECONDS)
+        return self.container.exec(argv, user=user, environment=at.environment, timeout=seconds)
 
 
 class Injected:
@@ -147,7 +148,7 @@ class Injected:
         """The variables whose hostile values were run in the container of WAY, which is up: until the IDE would have
         started, and by what a user does next."""
         if way not in self._ran:
-            names = self.hostile[way].run("sh", "-c", NEXT).stdout.splitlines()
+            names = self.hostile[way].run("sh", "-c", NEXT, seconds=NEXT_SECONDS).stdout.splitlines()
             mark = hostile.MARK.removeprefix("/tmp/")
             self._ran[way] = [name.removeprefix(mark) for name in names if name.startswith(mark)]
         return self._ran[way]

@@ -26,7 +26,10 @@ SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 class Service(Started):
-    """An IDE in a container. ``platform`` is what it was started for."""
+    """An IDE in a container. ``platform`` is what it was started for; ``on_loopback`` and ``elsewhere`` say, after it
+    was waited for, where it listens instead of where it shall."""
+
+    on_loopback = elsewhere = ""
 
     def __init__(self, engine: Engine, platform: Platform, spec: ContainerSpec) -> None:
         self.platform = platform
@@ -47,10 +50,6 @@ class Service(Started):
         except (httpx.HTTPError, HubtoolError) as error:
             return f"GET /: {error or type(error).__name__}"
         return "" if 200 <= answer.status_code < 400 else f"GET /: HTTP {answer.status_code}"
-
-    # Set where it listens, and not as it shall: words for people.
-    on_loopback: str = ""
-    elsewhere: str = ""
 
     def _look_at_ports(self) -> None:
         found = (listening(self.container) or {}) if self.running else {}

@@ -245,7 +245,7 @@ def test_R12_jupyter_is_the_users_alone(configured: Workstation, settings: Setti
     )
 
 
-def test_R13_its_variables_have_an_effect(starts: Starts, settings: Settings) -> None:
+def test_R13_its_variables_have_an_effect(container: Workstation, starts: Starts, settings: Settings) -> None:
     """RESOLUTION, X11VNC_ARGS and OPENBOX_ARGS change how the services are started.
 
     Users set them for their screen; ignored, they see a desktop that does not fit and no reason.

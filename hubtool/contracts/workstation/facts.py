@@ -47,8 +47,16 @@ def is_cuda(settings: Settings) -> bool:
     """Whether the image is to be made for CUDA."""
     if settings.parameters.cuda is not None:
         return settings.parameters.cuda
-    tag = ImageReference.parse(settings.reference).tag if settings.reference else None
-    return "cuda" in (tag or "")
+    reference = reference_of(settings)
+    return reference is not None and "cuda" in (reference.tag or "")
+
+
+def reference_of(settings: Settings) -> ImageReference | None:
+    """The repository and tag that the image is known by; None for an archive, and for an id."""
+    named = settings.reference
+    if not named or settings.archive or re.fullmatch(r"(?:sha256:)?[0-9a-f]{12,64}", named):
+        return None
+    return ImageReference.parse(named)
 
 
 def cuda_builds(image: ImageUnderTest) -> dict[str, bool]:

@@ -44,7 +44,7 @@ def test_R1_tries_to_reach_nothing(starts: Starts, container: Workstation) -> No
         told = starts.jobs["offline"].logs()
     count = attempts(told)
     if count is None:
-        pytest.skip("the kernel does not count what it has no route for")
+        pytest.skip("the counters of the container's kernel can't be read")
     assert count == 0, f"{count} times something tried to reach beyond the container while it started"
 
 

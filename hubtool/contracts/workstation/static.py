@@ -14,9 +14,8 @@ from hubtool.contracts.image import ImageUnderTest
 from hubtool.contracts.jupyterhub.ballast import ballast, layer_sizes, size
 from hubtool.contracts.workstation import privileges
 from hubtool.contracts.workstation.chain import start_scripts
-from hubtool.contracts.workstation.facts import cuda_builds, home_of, is_cuda, owner_account, resolve_gid
+from hubtool.contracts.workstation.facts import cuda_builds, home_of, is_cuda, owner_account, reference_of, resolve_gid
 from hubtool.image.files import Entry
-from hubtool.reference import ImageReference
 
 SHOWN = 10
 LOCKED = ("", "*", "!", "!!", "!*")
@@ -141,13 +140,14 @@ def test_S6_its_labels_say_what_it_is(image: ImageUnderTest, settings: Settings)
     needed = ["name", "version", *(["authorization"] if settings.parameters.needs_authorization else [])]
     empty = [name for name in needed if not str(labels.get(name) or "").strip()]
     assert not empty, f"no label {', '.join(empty)}"
-    if not settings.reference:
+    reference = reference_of(settings)
+    if reference is None:
         return
-    reference = ImageReference.parse(settings.reference)
     repository = reference.repository.rpartition("/")[2]
     assert labels["name"] == repository, f"the label name is '{labels['name']}', the repository's is '{repository}'"
     revision = labels.get("org.opencontainers.image.revision") or ""
-    if reference.tag and not (revision and revision[:7] in reference.tag):  # hubtool's own tags tell the commit
+    own = revision and revision[:7] in (reference.tag or "")  # hubtool's tags tell the commit
+    if reference.tag not in (None, "latest") and not own:
         version = labels["version"]
         assert version == reference.tag, f"the label version is '{version}', the tag is '{reference.tag}'"
 

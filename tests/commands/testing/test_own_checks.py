@@ -85,6 +85,7 @@ def test_own_checks_get_the_container_and_are_told_apart(team: Path, image: str)
     assert found["test_sums"]["message"].startswith("sums\nassert (1 + 1) == 3")
     assert "test_ours.py" in found["test_sums"]["mend"]
     assert not list(team.rglob("__pycache__"))
+    assert (team / ".hubtool" / "logs" / "small-container.log").exists()
 
 
 def test_own_checks_are_listed(team: Path) -> None:

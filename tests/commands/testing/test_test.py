@@ -84,6 +84,15 @@ def test_the_checks_are_listed_with_what_they_promise(tmp_path: Path) -> None:
     assert {"contract", "check", "promise", "breaks", "mend", "profiles"} == set(listed[0])
 
 
+def test_the_checks_of_one_profile_are_listed(tmp_path: Path) -> None:
+    done = hubtool(tmp_path, "--list", "--contract", "workstation", "--profile", "batch", "--json")
+    checks = {item["check"]: item["profiles"] for item in json.loads(done.stdout)}
+    assert checks["R7"] == ["batch"]
+    assert checks["S1"] == []
+    assert "R11" not in checks
+    assert "add --contract NAME" in hubtool(tmp_path, "--list", "--profile", "batch").stderr
+
+
 BAD = [
     (("--contract", "jupiter"), "no contract called 'jupiter'"),
     (("small", "--junit", "no/such/folder/x.xml"), "no folder no/such/folder"),

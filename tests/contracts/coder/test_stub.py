@@ -83,6 +83,8 @@ def test_the_bootstrap_becomes_the_agent(stub: CoderStub, tmp_path: Path) -> Non
 FAILURES = {
     "no temporary folder": ({"TMPDIR": "/nowhere"}, "make a temporary folder"),
     "no such architecture": ({"ARCH": "riscv64"}, "fetch http"),
+    "no such folder for programs": ({"BINARY_DIR": "/nowhere"}, "change to the folder /nowhere"),
+    "a program that only seems to fetch": ({"PATH": "{wrong}:{tools}"}, "--version, with head and grep (code "),
     "no program to fetch with": ({"PATH": "{tools}"}, "(code 127)"),
 }
 
@@ -93,8 +95,13 @@ def test_the_bootstrap_says_where_it_failed(name: str, stub: CoderStub, tmp_path
     tools.mkdir()
     for program in ("mktemp", "chmod", "sleep", "head", "grep"):
         (tools / program).symlink_to(next(p for p in (Path("/usr/bin", program), Path("/bin", program)) if p.exists()))
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    (wrong / "curl").write_text('#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done; echo "<html>" > "$2"\n')
+    (wrong / "curl").chmod(0o755)
     changed, words = FAILURES[name]
-    said = run_bootstrap(stub, tmp_path, **{key: value.format(tools=tools) for key, value in changed.items()})
+    places = {key: value.format(tools=tools, wrong=wrong) for key, value in changed.items()}
+    said = run_bootstrap(stub, tmp_path, **places)
     found = FAILED.search(said)
     assert found is not None, said
     assert words in found[1]

@@ -55,8 +55,8 @@ def reports(
     run_contract: RunContract,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Reports]:
-    """The report of each image; they run three at a time, from the first question on."""
-    pool = ThreadPoolExecutor(3)
+    """The report of each image; they run four at a time, from the first question on."""
+    pool = ThreadPoolExecutor(4)
 
     def make(name: str, broken: Broken) -> TestReport:
         tag = images[broken.on]

@@ -28,10 +28,8 @@ def test_a_good_image_keeps_every_promise(name: str, skipped: list[str], reports
     assert report.passed
 
 
-def test_a_hubs_image_is_tested_within_a_minute(reports: Callable[[str], TestReport]) -> None:
-    report = reports("real")
-    assert report.seconds < 60
-    notes = {result.check: result.message for result in report.results if result.outcome == "passed"}
+def test_what_answered_is_said(reports: Callable[[str], TestReport]) -> None:
+    notes = {result.check: result.message for result in reports("real").results if result.outcome == "passed"}
     assert notes["K5"] == "answered: jupyterlab, nbgitpuller, jupyter_server_proxy"
 
 

@@ -48,6 +48,8 @@ def test_of_condas_cache_what_the_environment_has_too_is_no_ballast() -> None:
         (member("srv/conda/conda-meta/", tarfile.DIRTYPE), b""),
         (member("srv/conda/lib/a.so"), MUCH),
         (member("srv/conda/pkgs/a-1/lib/a.so", tarfile.LNKTYPE, linkname="srv/conda/lib/a.so"), b""),
+        (member("srv/conda/share/a.bin"), MUCH),
+        (member("srv/conda/pkgs/a-1/share/a.bin", tarfile.LNKTYPE, linkname="srv/conda/share/a.bin"), b""),
     ]
     assert ballast(image_of(files), {}) == {}
     files.append((member("srv/conda/pkgs/a-1.conda"), MUCH))

@@ -108,10 +108,11 @@ def test_condas_packages_are_imported_by_the_files_that_conda_lists(
     for name, files in records.items():
         (tmp_path / "conda-meta" / f"{name}.json").write_text(json.dumps({"files": files}))
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    found = {name: of_conda(name) for name in ("pytorch", "nodejs", "python", "r-torch", "torch", "certifi")}
+    found = {name: of_conda(name) for name in ("pytorch", "nodejs", "node", "python", "r-torch", "torch", "certifi")}
     assert found == {
         "pytorch": ["torch"],
         "nodejs": [],
+        "node": None,
         "python": [],
         "r-torch": [],
         "torch": None,

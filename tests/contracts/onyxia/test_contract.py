@@ -126,7 +126,7 @@ BROKEN = {
     "region's script not run": Broken(
         "V12",
         "REGION_INIT_SCRIPT was fetched, and not run",
-        init={"region_script() {": "region_script() { bash() { :; };"},
+        init={"region_script() {": 'region_script() { fetch "$REGION_INIT_SCRIPT" "$(mktemp)"; return;'},
     ),
     "arguments lost": Broken("V13", "its arguments were ['first']", init={'"${words[@]}"': '"${words[0]}"'}),
     "repository run": Broken("H1", "PIP_REPOSITORY (", init=before_the_ide('eval "echo using $PIP_REPOSITORY"')),
@@ -149,7 +149,7 @@ BROKEN = {
         },
     ),
     "token with an ampersand changed": Broken(
-        "H2", "does not arrive: git sent", init={'$GIT_PERSONAL_ACCESS_TOKEN"': '${GIT_PERSONAL_ACCESS_TOKEN//&/and}"'}
+        "H2", "does not arrive: git sent", init={"| head -n 1": '| tr -d "&" | head -n 1'}
     ),
     "secret run": Broken(
         "H3",

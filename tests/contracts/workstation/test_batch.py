@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -114,9 +115,61 @@ BROKEN = {
 }
 
 
+def test_a_good_batch_image_keeps_every_promise(good: Good, hold: RunContract) -> None:
+    assert found(hold(good("batch"), "batch")) == (set(), "")
+
+
+def test_the_same_contract_holds_for_another_user(good: Good, hold: RunContract) -> None:
+    image = good("batch", RUN_USER="ds")
+    report = hold(image, "batch", user="ds")
+    assert found(report) == (set(), "")
+    assert {result.check for result in report.results if result.outcome == "skipped"} == {"S9", "S11", "S13", "R14"}
+    assert found(hold(image, "batch"))[0] >= {"S2", "S5", "S7"}
+
+
+SAMPLE = """\
+LIST = (
+    "import json, os, sys; root = sys.argv[1]; studies = json.load(open(root + '/index.json'));"
+    " print([os.listdir(os.path.join(root, s['path'], part['folderName'])) for s in studies for part in s['series']])"
+)
+
+
+def test_the_example_lists_a_data_set(container):
+    found = container.host.check_output("python3 -c %s %s", LIST, "datasets/hubtool-sample")
+    assert found == "[['1.dcm']]"
+
+def test_a_data_set_can_not_be_written(container):
+    assert container.host.run("touch datasets/hubtool-sample/x").failed
+"""
+
+
+def test_a_repositorys_own_checks_find_a_data_set(good: Good, hold: RunContract, tmp_path: Path) -> None:
+    (tmp_path / "test_sample.py").write_text(SAMPLE)
+    report = hold(good("batch"), "batch", own_tests=str(tmp_path))
+    assert [(result.outcome, result.message) for result in report.results if result.group == "tests"] == [
+        ("passed", "")
+    ] * 2
+
+
+@pytest.mark.parametrize("profile", ["batch", "desktop"])
+def test_an_image_without_anything_in_it_is_judged(profile: str, build_image: BuildImage, hold: RunContract) -> None:
+    image = build_image(f"{profile}-nothing", "FROM scratch\nCOPY Dockerfile /\nUSER 1234\n")
+    report = hold(image, profile)
+    checks, says = found(report)
+    assert checks == {"S1", "S2", "S5", "S6", "S7", "R1"} | ({"S8"} if profile == "desktop" else set())
+    assert "the engine can't start it" in says
+    assert containers_of(image) == {}
+
+
 @pytest.fixture(scope="module")
-def reports(pool: ThreadPoolExecutor, good: Good, build_image: BuildImage, hold: RunContract) -> Reports:
-    return report_all(pool, "batch", BROKEN, lambda: good("batch"), build_image=build_image, hold=hold)
+def reports(
+    request: pytest.FixtureRequest,
+    pool: ThreadPoolExecutor,
+    good: Good,
+    build_image: BuildImage,
+    hold: RunContract,
+) -> Reports:
+    return report_all(request, pool, "batch", BROKEN, lambda: good("batch"), build_image=build_image, hold=hold)
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -127,5 +180,5 @@ def test_a_broken_batch_image_fails_its_one_check(name: str, reports: Reports) -
 
 
 def test_nothing_is_left_of_batch_images(reports: Reports) -> None:
-    for name in BROKEN:
-        assert containers_of(reports.of(name).reference) == {}
+    for report in reports.every():
+        assert containers_of(report.reference) == {}

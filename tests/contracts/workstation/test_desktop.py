@@ -21,9 +21,9 @@ from tests.contracts.workstation.conftest import (
 START, CONF = "start-desktop", "supervisord.conf"
 CONNECT = 'python3 -c "import socket; socket.socket().connect_ex((\\"192.0.2.1\\", 443))"'
 SERVER = (
-    "import http.server as h; H=h.BaseHTTPRequestHandler; "
+    "import http.server as h, socketserver as t; H=h.BaseHTTPRequestHandler; "
     "H.do_GET=lambda s: (s.send_response(CODE), s.end_headers()); "
-    'h.HTTPServer(("HOST", 8888), H).serve_forever()'
+    't.TCPServer(("HOST", 8888), H).serve_forever()'
 )
 PROGRAM = "[program:jupyter]\\ncommand=python3 /opt/workstation/jupyter.py\\n"
 SHORT = {"start_seconds": 15}
@@ -63,13 +63,13 @@ BROKEN = {
         replaced(START, "^unset PASSWORD VNC_PASSWORD", ":"), "R5", "has PASSWORD in its environment"
     ),
     "no window manager": Broken(
-        replaced(CONF, "with-display openbox", "with-display bash -c 'sleep 3600; :'").replace("'s~", '"s~'),
+        replaced(CONF, "with-display openbox", "with-display tail -f /dev/null --"),
         "R9",
         "not running: openbox",
         settings=SHORT,
     ),
     "window manager at home in /root": Broken(
-        replaced(CONF, "^\\[program:openbox\\]", '\\&\\nenvironment=HOME="/root",USER="root"'),
+        replaced(CONF, "^\\[program:openbox\\]", '&\\nenvironment=HOME="/root",USER="root"'),
         "R9",
         "openbox has HOME=/root",
     ),
@@ -125,9 +125,15 @@ KEPT = {
 
 
 @pytest.fixture(scope="module")
-def reports(pool: ThreadPoolExecutor, good: Good, build_image: BuildImage, hold: RunContract) -> Reports:
+def reports(
+    request: pytest.FixtureRequest,
+    pool: ThreadPoolExecutor,
+    good: Good,
+    build_image: BuildImage,
+    hold: RunContract,
+) -> Reports:
     every = {**{name: Broken(lines, "", "") for name, lines in KEPT.items()}, **BROKEN}
-    return report_all(pool, "desktop", every, lambda: good("desktop"), build_image=build_image, hold=hold)
+    return report_all(request, pool, "desktop", every, lambda: good("desktop"), build_image=build_image, hold=hold)
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -135,6 +141,10 @@ def test_a_good_desktop_keeps_every_promise(name: str, reports: Reports) -> None
     assert found(reports.of(name)) == (set(), "")
     skipped = {result.check for result in reports.of(name).results if result.outcome == "skipped"}
     assert skipped == {"S11", "R14"} | ({"R12"} if name == "good" else set())
+
+
+def test_the_same_contract_holds_for_another_user(good: Good, hold: RunContract) -> None:
+    assert found(hold(good("desktop", RUN_USER="ds"), "desktop", user="ds")) == (set(), "")
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -145,5 +155,5 @@ def test_a_broken_desktop_fails_its_one_check(name: str, reports: Reports) -> No
 
 
 def test_nothing_is_left_of_desktops(reports: Reports) -> None:
-    for name in BROKEN:
-        assert containers_of(reports.of(name).reference) == {}
+    for report in reports.every():
+        assert containers_of(report.reference) == {}
