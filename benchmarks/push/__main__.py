@@ -31,7 +31,7 @@ HEAD = ("figure", "target", *WAYS, "")
 def main() -> None:
     parser = argparse.ArgumentParser(description="What a push costs, beside docker push and skopeo copy.")
     parser.add_argument("--quick", action="store_true", help="a small image")
-    parser.add_argument("--runs", type=int, default=3, help="of the first push, and of the containers' starts")
+    parser.add_argument("--runs", type=int, default=3, help="of the first push")
     parser.add_argument("--figures", default=",".join(FIGURES), help="those beside the first push")
     parser.add_argument("--grow", default="0.5,1.5,3,6", help="GB of the images that show how time grows")
     options = parser.parse_args()
@@ -62,7 +62,7 @@ def measure(bench: Bench, quick: bool, runs: int, chosen: Sequence[str]) -> Iter
     if "decisions" in chosen:
         yield from figures.decisions(bench, packages)
     if "starts" in chosen:
-        yield from figures.starts(bench, original, runs)
+        yield from figures.starts(bench, original)
     if "rebuild" in chosen:
         original, rows = figures.rebuilt(bench)
         yield from rows

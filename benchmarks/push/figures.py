@@ -17,6 +17,7 @@ from hubtool.engines import ContainerSpec
 from hubtool.plan import NEWEST
 
 MB = 1_000_000
+STARTS = 5
 NOWHERE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}  # whoever starts the engine fails
 T = TypeVar("T")
 
@@ -127,11 +128,11 @@ def decisions(bench: Bench, packages: list[str]) -> list[Row]:
     ]
 
 
-def starts(bench: Bench, original: Built, runs: int) -> list[Row]:
+def starts(bench: Bench, original: Built) -> list[Row]:
     """Containers of the image as it was built, and of the one that a node pulls."""
     newest = f"{original.reference.rpartition(':')[0]}:{NEWEST}"
     images.run([bench.docker, "pull", "--quiet", newest])
-    found = seconds_of_both(bench.engine, original.reference, newest, runs)
+    found = seconds_of_both(bench.engine, original.reference, newest, STARTS)
     rows = [
         Row(f"start of {what}, s (as built: {before:.3f})", f"{1.05 * before:.3f}", f"{after:.3f}",
             good=after <= 1.05 * before)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 
 from hubtool import console
@@ -92,18 +93,15 @@ def _subjects(
     names: Sequence[str], root: Path, engine: str | None, tag: str | None, dirty: bool, asked: Asked
 ) -> list[Subject]:
     """What NAMES mean, but for images that the registry has and that passed before they came there."""
-    found = find(names, root, tag, dirty)
-    chosen = choose_engine(engine) if any(not isinstance(one, Path) for one in found) else None
+    chosen = cache(lambda: choose_engine(engine))
     subjects = []
-    for one in found:
+    for one in find(names, root, tag, dirty):
         if isinstance(one, Path):
             subjects.append(of_file(one, root, asked))
         elif isinstance(one, str):
-            assert chosen is not None
-            subjects.append(of_reference(one, chosen, root, asked))
+            subjects.append(of_reference(one, chosen(), root, asked))
         elif not _passed_elsewhere(one, asked):
-            assert chosen is not None
-            subjects.append(of_variant(one, chosen, asked))
+            subjects.append(of_variant(one, chosen(), asked))
     return subjects
 
 

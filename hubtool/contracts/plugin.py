@@ -18,6 +18,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -161,11 +162,17 @@ def _look_around(call: pytest.CallInfo[None], run: _Run) -> None:
 
 def _answers(engine: Engine) -> bool:
     """Whether ENGINE is still there."""
-    said: list[str | None] = []
-    thread = threading.Thread(target=lambda: said.append(engine.can_run()), daemon=True)
+    said: list[bool] = []
+
+    def ask() -> None:
+        with suppress(HubtoolError):
+            engine.inspect(_settings().image)
+            said.append(True)
+
+    thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(ANSWER_SECONDS)
-    return said == [None]
+    return bool(said)
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:

@@ -13,6 +13,10 @@ BANNER = 12
 NONE, PASSWORD = 1, 2
 
 
+class RefusedError(RelayError):
+    """The server takes no viewer, say since it has not yet noticed that the one before has gone."""
+
+
 @dataclass(frozen=True)
 class Greeting:
     """What a VNC server says first, and the security types that it offers."""
@@ -22,7 +26,8 @@ class Greeting:
 
 
 def greet(relay: Relay) -> Greeting:
-    """Agree on a version with the server and read the security types. Raises RelayError where it is no VNC server."""
+    """Agree on a version with the server and read the security types. Raises RelayError where it is no VNC server,
+    RefusedError where it is one that takes no viewer."""
     first = relay.receive(BANNER)
     banner = first.decode("ascii", "replace").strip()
     if not first.startswith(b"RFB 003."):
@@ -33,7 +38,7 @@ def greet(relay: Relay) -> Greeting:
         return Greeting(banner, (int.from_bytes(relay.receive(4), "big"),))
     count = relay.receive(1)
     if count in (b"", b"\0"):
-        raise RelayError(f"{banner}: it refuses the connection")
+        raise RefusedError(f"{banner}: it refuses the connection")
     return Greeting(banner, tuple(relay.receive(count[0])))
 
 
