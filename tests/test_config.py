@@ -204,7 +204,14 @@ def test_what_is_no_place_for_a_build_cache_is_an_error(written: str) -> None:
 
 @pytest.mark.parametrize(
     ("file", "image", "hours"),
-    [(None, None, None), ("7d", None, 168), ("2w", None, 336), ("2w", "12h", 12), ("7d", "never", None), ("never", "1d", 24)],
+    [
+        (None, None, None),
+        ("7d", None, 168),
+        ("2w", None, 336),
+        ("2w", "12h", 12),
+        ("7d", "never", None),
+        ("never", "1d", 24),
+    ],
 )
 def test_freshness_is_the_image_s_own_else_the_file_s(file: str | None, image: str | None, hours: int | None) -> None:
     text = f"registry: quay.io/team\nimages:\n  base: {{{f'freshness: {image}' if image else ''}}}\n"

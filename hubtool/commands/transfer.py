@@ -15,7 +15,8 @@ from typing import Protocol
 
 from hubtool.console import say
 from hubtool.image.archive import ArchiveLayer
-from hubtool.image.pack import LAYER_TYPES, Packed, Packing, Writer, pack_layer, pack_stream
+from hubtool.image.compress import Packing
+from hubtool.image.pack import LAYER_TYPES, Packed, Writer, pack_layer, pack_stream
 from hubtool.image.relayer import NewLayer
 from hubtool.registries import Blob
 from hubtool.registries.client import RegistryClient

@@ -15,7 +15,8 @@ import zstandard
 
 from hubtool.errors import HubtoolError
 from hubtool.image.archive import Archive
-from hubtool.image.pack import Packed, Packing, Writer, digest_of, image_manifest, pack_layer, pack_stream
+from hubtool.image.compress import Packing
+from hubtool.image.pack import Packed, Writer, digest_of, image_manifest, pack_layer, pack_stream
 from tests.image.archives import Link, layer_tar, new_members, old_members, sha256, write_tar
 
 LAYERS = [layer_tar({"a": b"one" * 100_000}), layer_tar({"b": os.urandom(200_000)}), layer_tar({})]
