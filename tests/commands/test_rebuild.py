@@ -179,6 +179,7 @@ def test_a_rebuild_stands_on_the_newest_base(scratch: Scratch, docker_host: str)
         ("2026-01-01T00:00:00", True),
         ("9999-12-31T23:59:59+00:00", False),
     ],
+    ids=["now", "two days ago", "tomorrow", "unknown", "empty", "no time", "no zone", "long from now"],
 )
 def test_what_is_older_than_its_freshness_is_old(built: str | None, old: bool) -> None:
     assert is_old(built, datetime.timedelta(days=1)) is old

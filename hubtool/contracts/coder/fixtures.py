@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from hubtool.contracts.coder.machine import MACHINES
 from hubtool.contracts.coder.needs import certificate_bundles
 from hubtool.contracts.coder.stub import Authority, CoderStub
 from hubtool.contracts.coder.workspace import Workspace, home_of
+from hubtool.contracts.early import start_early
 from hubtool.contracts.image import ImageUnderTest
 from hubtool.engines import MACHINE_NAMES, Engine
-from hubtool.errors import HubtoolError
 
 INJECTED = "/tmp/hubtool-contract"
 SCRIPTS = {"sh.sh": "#!/bin/sh", "bash.sh": "#!/bin/bash", "env.sh": "#!/usr/bin/env sh"}
@@ -25,11 +24,7 @@ SCRIPTS = {"sh.sh": "#!/bin/sh", "bash.sh": "#!/bin/bash", "env.sh": "#!/usr/bin
 @pytest.fixture(scope="session", autouse=True)
 def early(image: ImageUnderTest, engine: Engine, request: pytest.FixtureRequest) -> None:
     """Lets the workspace that checks ask for start while the layers are read."""
-    image.prefetch()
-    wanted = any("started_workspace" in getattr(item, "fixturenames", ()) for item in request.session.items)
-    if wanted and engine.can_run() is None and image.architecture in MACHINES:
-        with contextlib.suppress(HubtoolError):  # told again to the checks that ask for it, and to them alone
-            request.getfixturevalue("started_workspace")
+    start_early(request, image, engine, *(["started_workspace"] if image.architecture in MACHINES else []))
 
 
 @pytest.fixture(scope="session")

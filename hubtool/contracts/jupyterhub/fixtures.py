@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from hubtool.contracts import Settings
+from hubtool.contracts.early import start_early
 from hubtool.contracts.image import ImageUnderTest
 from hubtool.contracts.jupyterhub.server import Server, Starts
 from hubtool.contracts.jupyterhub.spawned import COMMAND, Spawned
@@ -19,12 +20,7 @@ PROGRAM_SECONDS = 60
 @pytest.fixture(scope="session", autouse=True)
 def early(image: ImageUnderTest, engine: Engine, request: pytest.FixtureRequest) -> None:
     """Lets the servers that checks ask for start while the layers are read."""
-    image.prefetch()
-    wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
-    if engine.can_run() is None:
-        for name in ("starts", "spawned"):
-            if name in wanted:
-                request.getfixturevalue(name)
+    start_early(request, image, engine, "starts", "spawned")
 
 
 @pytest.fixture(scope="session")

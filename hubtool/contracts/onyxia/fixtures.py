@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from hubtool.contracts import Settings
+from hubtool.contracts.early import start_early
 from hubtool.contracts.image import ImageUnderTest
 from hubtool.contracts.onyxia.ide import Platform
 from hubtool.contracts.onyxia.injected import Injected
@@ -18,10 +19,7 @@ from hubtool.engines import Engine
 @pytest.fixture(scope="session", autouse=True)
 def early(image: ImageUnderTest, engine: Engine, request: pytest.FixtureRequest) -> None:
     """Lets the IDEs start while the layers are read."""
-    image.prefetch()
-    if engine.can_run() is None:
-        request.getfixturevalue("starts")
-        request.getfixturevalue("injected")
+    start_early(request, image, engine, "starts", "injected")
 
 
 @pytest.fixture(scope="session")

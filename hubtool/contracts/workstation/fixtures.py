@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hubtool.contracts import Settings
+from hubtool.contracts.early import start_early
 from hubtool.contracts.image import ImageUnderTest
 from hubtool.contracts.workstation.inside import ask
 from hubtool.contracts.workstation.starts import Starts, Volumes, Workstation
@@ -18,9 +19,7 @@ from hubtool.engines import Engine
 @pytest.fixture(scope="session", autouse=True)
 def early(image: ImageUnderTest, engine: Engine, request: pytest.FixtureRequest) -> None:
     """Lets the containers start while the layers are read."""
-    image.prefetch()
-    if engine.can_run() is None:
-        request.getfixturevalue("starts")
+    start_early(request, image, engine, "starts")
 
 
 @pytest.fixture(scope="session")
