@@ -18,6 +18,7 @@ from hubtool.image import canonical as canonical_module
 from hubtool.image.canonical import Member, _headers, members_of, write_tar
 from hubtool.image.files import Entry, ImageFiles
 from hubtool.image.times import CREATED, Times
+from hubtool.image.tree import WHITEOUT
 from tests.image.layers import image_of, image_with, member
 
 
@@ -36,7 +37,8 @@ text_names = st.text(st.characters(exclude_characters="/\0", exclude_categories=
 byte_names = st.binary(min_size=1, max_size=60).map(
     lambda data: data.replace(b"/", b"_").replace(b"\0", b"_").decode("utf-8", "surrogateescape")
 )
-names = (text_names | byte_names).filter(lambda name: name not in (".", ".."))
+# A name with WHITEOUT hides another file, or none, which is an error.
+names = (text_names | byte_names).filter(lambda name: name not in (".", "..") and WHITEOUT not in name)
 paths = st.lists(names, min_size=1, max_size=6).map("/".join)
 kinds = st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
 keys = st.sampled_from(["user.a", "user.é", "security.capability"])
