@@ -13,8 +13,9 @@ from hubtool.errors import HubtoolError
 
 def start_early(request: pytest.FixtureRequest, image: ImageUnderTest, engine: Engine, *fixtures: str) -> None:
     """Begin to read IMAGE, and set up those of the session's FIXTURES that its checks ask for. What goes wrong with one
-    is told to the checks that ask for it, and to them alone."""
+    is told to the checks that ask for it, and to them alone; an image that is gone to all."""
     image.prefetch()
+    assert image.config is not None
     wanted = {name for item in request.session.items for name in getattr(item, "fixturenames", ())}
     if engine.can_run() is not None:
         return
