@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from hubtool.reference import ImageReference
 from hubtool.registries.model import Manifest
 
 Action = Literal["build", "reuse", "skip"]
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 AT_ONCE = 8  # variants that registries are asked for
 NAMED = 3  # changed files that a reason names
 
@@ -93,7 +95,7 @@ def _why(variant: Variant, ingredients: Ingredients, bases: Bases, fingerprint: 
     if annotation(document_of(newest.content), FINGERPRINT) == fingerprint:
         return "did not pass today's tests"
     labels = _labels(variant.reference, newest)
-    changed = _changed(variant, labels.get(REVISION, ""))
+    changed = changed_since(variant, labels.get(REVISION, ""))
     if changed:
         more = f" and {counted(len(changed) - NAMED, 'file')} more" if len(changed) > NAMED else ""
         return f"changed: {', '.join(changed[:NAMED])}{more}"
@@ -121,11 +123,11 @@ def _labels(reference: ImageReference, manifest: Manifest) -> Mapping[str, str]:
     return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
 
 
-def _changed(variant: Variant, commit: str) -> list[str]:
+def changed_since(variant: Variant, commit: str) -> list[str]:
     """The files of the image's context that are not as they were in COMMIT, as paths below it."""
-    if not commit:
-        return []
     before = commit.removesuffix("-dirty")
+    if not _COMMIT.fullmatch(before):  # whoever pushed the image wrote it; git would take -… for an option
+        return []
     words = ["git", "-C", str(variant.job.context), "diff", "--name-only", "--no-renames", "-z", "--relative", before]
     try:
         told = git.Repo(variant.root, search_parent_directories=True).git.execute([*words, "--", "."])
