@@ -24,7 +24,8 @@ class Stage:
     user: str
 
 
-def _from(one: Instruction) -> re.Match[str] | None:
+def read_from(one: Instruction) -> re.Match[str] | None:
+    """Image (1) and own name (2) of the stage that ONE begins; None where it begins none."""
     return _FROM.fullmatch(one.value) if one.keyword == "FROM" else None
 
 
@@ -36,7 +37,7 @@ def stages(text: str, arguments: Mapping[str, str] = {}) -> list[Stage]:
     for one in instructions(text):
         if one.keyword == "ARG" and not found:
             known |= _defaults(one.value)
-        elif start := _from(one):
+        elif start := read_from(one):
             base, name = _filled(start[1], {**known, **arguments}), start[2] or ""
             before = next((s.user for s in found if s.name and s.name.lower() == base.lower()), "")
             found.append(Stage(base, name, before))
@@ -90,7 +91,7 @@ def extend(text: str, start: Callable[[Stage], str], end: Callable[[Stage], str]
     if not found:
         return text
     lines = text.splitlines()
-    froms = [one.end for one in instructions(text) if _from(one)]
+    froms = [one.end for one in instructions(text) if read_from(one)]
     for end_of_from, stage in sorted(zip(froms, found, strict=True), reverse=True):
         before = next((s.user for s in found if s.name and s.name.lower() == stage.base.lower()), "")
         lines.insert(end_of_from, start(Stage(stage.base, stage.name, before)))

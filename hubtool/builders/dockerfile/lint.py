@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from hubtool.builders.instructions import Instruction, instructions
+from hubtool.builders.stages import read_from
 from hubtool.errors import HubtoolError, Where
 
 _USE = re.compile(r"(?<!\\)\$(?:\{([A-Za-z_]\w*)|([A-Za-z_]\w*))")
@@ -22,7 +23,8 @@ def check_arguments(text: str, file: Path) -> None:
     in_stage, stage = False, ""
     for one in instructions(text):
         if one.keyword == "FROM":
-            base, stage = _from(one)
+            start = read_from(one)
+            base, stage = (start[1].lower(), (start[2] or "").lower()) if start else ("", "")
             declared = set(stages.get(base, ()))
             in_stage = True
         elif one.keyword == "ARG" and not in_stage:
@@ -38,13 +40,6 @@ def check_arguments(text: str, file: Path) -> None:
                     where=Where(file, one.line),
                     hint=f"add 'ARG {name}' after the FROM that this belongs to",
                 )
-
-
-def _from(one: Instruction) -> tuple[str, str]:
-    """The base and the own name of a stage, in lower case."""
-    words = [word for word in one.value.lower().split() if not word.startswith("--")]
-    own = words[2] if len(words) > 2 and words[1] == "as" else ""
-    return (words[0] if words else ""), own
 
 
 def _declared(one: Instruction) -> list[str]:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 
 from hubtool.contracts import Settings
+from hubtool.contracts.ballast import ballast, layer_sizes, size
 from hubtool.contracts.credentials import Finding, credentials_in_config, credentials_in_files
 from hubtool.contracts.image import ImageUnderTest
-from hubtool.contracts.jupyterhub.ballast import ballast, layer_sizes, size
 from hubtool.contracts.jupyterhub.bytecode import compiled
 
 SHOWN = 10

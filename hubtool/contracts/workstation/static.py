@@ -10,8 +10,8 @@ import pytest
 
 from hubtool.contracts import Settings
 from hubtool.contracts.accounts import account_of, accounts
+from hubtool.contracts.ballast import ballast, layer_sizes, size
 from hubtool.contracts.image import ImageUnderTest
-from hubtool.contracts.jupyterhub.ballast import ballast, layer_sizes, size
 from hubtool.contracts.workstation import privileges
 from hubtool.contracts.workstation.chain import start_scripts
 from hubtool.contracts.workstation.facts import cuda_builds, home_of, is_cuda, owner_account, reference_of, resolve_gid

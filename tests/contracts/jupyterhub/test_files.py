@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from hubtool.contracts.jupyterhub.ballast import ballast, layer_sizes, size
+from hubtool.contracts.ballast import ballast, layer_sizes, size
 from hubtool.contracts.jupyterhub.bytecode import compiled
 from hubtool.image.files import ImageFiles
 from tests.image.layers import image_of, image_with, member
