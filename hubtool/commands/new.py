@@ -99,8 +99,8 @@ def _nearest(word: str, known: list[str], what: str) -> str:
 
 
 def _load_checks(source: Path) -> Problems:
-    """The template's own checks of answers: function ``problems`` of its first hook."""
-    file = source / "hooks" / "pre_gen_project.py"
+    """The templates' own checks of answers: function ``problems`` of what their hooks use."""
+    file = source.parent / "common" / "answers.py"
     spec = importlib.util.spec_from_file_location("hubtool_template_checks", file)
     assert spec is not None
     assert spec.loader is not None

