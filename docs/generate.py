@@ -19,6 +19,7 @@ DOCS = Path(__file__).parent
 TABLES = (
     ("images.NAME", "Image"),
     ("images.NAME.parameters", "Parameters"),
+    ("images.NAME.nix", "Nix"),
     ("images.NAME.known_issues", "KnownIssue"),
     ("site", "Site"),
     ("deployment", "Deployment"),

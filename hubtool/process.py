@@ -62,12 +62,14 @@ def run(
     input: str | bytes | None = None,
     timeout: float | None = None,
     check: bool = True,
+    output: IO[bytes] | None = None,
 ) -> Completed:
     """Run a program to its end and return what it printed.
 
     ENV is laid over the process environment (None removes a variable). With CHECK, a code other than 0
     raises ProcessError with the last lines of its output. TIMEOUT is in seconds; past it the program is
-    killed and ProcessError raised. A program that is not there raises HubtoolError.
+    killed and ProcessError raised. A program that is not there raises HubtoolError. What it prints on stdout goes to
+    OUTPUT, where that is given.
     """
     words = tuple(str(word) for word in argv)
     data = input.encode() if isinstance(input, str) else input
@@ -78,7 +80,8 @@ def run(
             env=_environment(env),
             input=data,
             stdin=subprocess.DEVNULL if data is None else None,
-            capture_output=True,
+            stdout=subprocess.PIPE if output is None else output,
+            stderr=subprocess.PIPE,
             timeout=timeout,
         )
     except FileNotFoundError as error:
@@ -88,9 +91,9 @@ def run(
     result = Completed(
         words,
         done.returncode,
-        done.stdout.decode(errors="replace"),
+        (done.stdout or b"").decode(errors="replace"),
         done.stderr.decode(errors="replace"),
-        done.stdout,
+        done.stdout or b"",
     )
     if check and result.returncode != 0:
         raise ProcessError(words, result.returncode, result.stdout + result.stderr)

@@ -1,4 +1,4 @@
-"""Builders turn an image's files into an image: repo2docker, dockerfile. Each module satisfies Protocol Builder."""
+"""Builders turn an image's files into an image: repo2docker, dockerfile, nix. Each satisfies Protocol Builder."""
 
 from __future__ import annotations
 
@@ -105,6 +105,10 @@ def get_builder(name: str) -> Builder:
         from hubtool.builders.dockerfile import DockerfileBuilder
 
         return DockerfileBuilder()
+    if name == "nix":
+        from hubtool.builders.nix import NixBuilder
+
+        return NixBuilder()
     from hubtool.builders.repo2docker import Repo2DockerBuilder
 
     return Repo2DockerBuilder()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import stat
 import tarfile
 import tempfile
@@ -72,6 +73,15 @@ class Context:
             digest.update(entry.name.encode(errors="surrogateescape") + kind)
             digest.update(hashlib.sha256(data).digest() if isinstance(data, bytes) else _hash_file(data))
 
+    def write(self, folder: Path) -> None:
+        """Write it to the new FOLDER, with times that say nothing."""
+        folder.mkdir()
+        for entry in self.entries:
+            _write(entry, folder / entry.name)
+        for top, _, names in os.walk(folder, topdown=False):
+            for path in (top, *(os.path.join(top, name) for name in names)):
+                os.utime(path, (1, 1), follow_symlinks=False)
+
     def tar(self, uid: int) -> IO[bytes]:
         """The context as a tar stream in a temporary file, rewound. Files belong to UID, as repo2docker has them."""
         stream = tempfile.TemporaryFile(prefix="hubtool-context-")  # noqa: SIM115 - the caller closes it
@@ -106,6 +116,18 @@ def _kind(entry: Entry) -> tuple[bytes, bytes | Path]:
     if not stat.S_ISREG(status.st_mode):
         return b"d" if stat.S_ISDIR(status.st_mode) else b"o", b""
     return b"x" if (entry.mode or status.st_mode) & 0o100 else b"f", entry.source
+
+
+def _write(entry: Entry, target: Path) -> None:
+    kind, data = _kind(entry)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if kind == b"d":
+        target.mkdir(exist_ok=True)
+    elif kind == b"l":
+        target.symlink_to(os.fsdecode(data) if isinstance(data, bytes) else data)
+    elif kind != b"o":
+        target.write_bytes(data) if isinstance(data, bytes) else shutil.copyfile(data, target)
+        target.chmod(0o755 if kind == b"x" else 0o644)
 
 
 def _hash_file(path: Path) -> bytes:

@@ -20,6 +20,7 @@ PACKAGES = {
     "git": "git",
     "ip": "iproute2",
     "skopeo": "skopeo",
+    "nix-store": "nix-bin",
 }
 
 
