@@ -112,3 +112,13 @@ def get_builder(name: str) -> Builder:
     from hubtool.builders.repo2docker import Repo2DockerBuilder
 
     return Repo2DockerBuilder()
+
+
+def check_builder(name: str) -> str:
+    """What the builder called NAME has of the programs that it needs beside an engine, "" where it needs none. Raises
+    HubtoolError, with a hint, where one is not there."""
+    if name == "nix":
+        from hubtool.builders.nix.programs import check
+
+        return check()
+    return ""

@@ -6,9 +6,11 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from hubtool import config, console
+from hubtool.builders import check_builder
 from hubtool.engines import choose_engine
 from hubtool.errors import HubtoolError
 from hubtool.process import which
@@ -82,8 +84,10 @@ def _of_config(root: Path) -> list[tuple[str, Callable[[], str]]]:
     except HubtoolError:
         return []
     checks: list[tuple[str, Callable[[], str]]] = []
+    for builder in {image.builder for image in settings.images.values()} & {"nix"}:
+        checks.append((builder, partial(check_builder, builder)))
     for image in settings.images:
-        checks.append((f"push {image}", lambda image=image: _push(settings, image)))  # type: ignore[misc]
+        checks.append((f"push {image}", partial(_push, settings, image)))
     if settings.deployment is not None:
         checks.append(("pull request", lambda: _forge(settings)))
     return checks
