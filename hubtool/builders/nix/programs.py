@@ -66,7 +66,7 @@ def realise(job: BuildJob, derivation: str, link: Path) -> Iterator[str]:
     no garbage collection removes that."""
     words = ["nix-store", "--realise", derivation, *_options(job), "--add-root", str(link), "--indirect"]
     try:
-        yield from stream(*words, env=_environment(job))
+        yield from (line for line in stream(*words, env=_environment(job)) if line != str(link))
     except ProcessError as error:
         raise _explained("nix could not build the image", error, None) from error
 
