@@ -41,11 +41,17 @@ class Run(Generic[T]):
         raise HubtoolError("\n  ".join([what, *lines]), hint="what needs none of these was done")
 
 
-def run_plan(variants: Sequence[Variant], make: Callable[[Variant, Mapping[str, T]], T], *, jobs: int = 1) -> Run[T]:
+def run_plan(
+    variants: Sequence[Variant],
+    make: Callable[[Variant, Mapping[str, T]], T],
+    *,
+    jobs: int = 1,
+    stop: Callable[[], None] = process.end_all,
+) -> Run[T]:
     """MAKE each of VARIANTS, which has its parent before it, given what was made so far; at most JOBS at once.
 
     A variant for which MAKE raises HubtoolError takes with it what is built on it, and nothing else. Any other
-    exception, Ctrl-C among them, ends the programs that are running, and the run.
+    exception, Ctrl-C among them, ends the run; STOP then ends what other threads are making.
     """
     run: Run[T] = Run(variants)
     if jobs == 1:  # in this thread, which is the one that is interrupted
@@ -58,7 +64,7 @@ def run_plan(variants: Sequence[Variant], make: Callable[[Variant, Mapping[str, 
             _run_side_by_side(run, lambda one: pool.submit(make, one, run.made))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            process.end_all()
+            stop()
             raise
     return run
 
