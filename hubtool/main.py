@@ -26,6 +26,7 @@ from hubtool.options import (
     NoCache,
     Rebuild,
     Root,
+    Scheduler,
     Tag,
 )
 from hubtool.quick import QuickGroup
@@ -127,6 +128,7 @@ def build(
     no_cache: NoCache = False,
     rebuild: Rebuild = False,
     jobs: Jobs = 1,
+    scheduler: Scheduler = None,
     as_json: AsJson = False,
 ) -> None:
     """Build images with a container engine."""
@@ -143,6 +145,7 @@ def build(
         cache=CacheRules(cache, cache_write, no_cache),
         rebuild=rebuild,
         jobs=jobs,
+        scheduler=scheduler,
         as_json=as_json,
     )
 
@@ -247,6 +250,7 @@ def release(
     no_cache: NoCache = False,
     rebuild: Rebuild = False,
     jobs: Jobs = 1,
+    scheduler: Scheduler = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -265,6 +269,7 @@ def release(
         cache=CacheRules(cache, cache_write and not (no_cache or dry_run), no_cache),
         rebuild=rebuild,
         jobs=jobs,
+        scheduler=scheduler,
         dry_run=dry_run,
         as_json=as_json,
     )

@@ -30,6 +30,14 @@ Rebuild = Annotated[
     bool, typer.Option("--rebuild", help="Build again what is built already, from fresh base images and packages.")
 ]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, max=64, help="How many variants are made at once.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Have the workers of this Dask scheduler do it, tcp://HOST:8786; --jobs is each one's.",
+    ),
+]
 Hubs = Annotated[list[str], typer.Option("--hub", help="Hub whose pins move.", envvar="HUB")]
 PinnedImage = Annotated[
     str | None,

@@ -15,6 +15,7 @@ from hubtool.builders import BuildOptions, Ingredients, Prepared, get_builder
 from hubtool.commands.build_cache import CacheRules, find_cache
 from hubtool.commands.build_output import show
 from hubtool.commands.earlier import IMAGE_ID, annotation, document_of
+from hubtool.commands.one_push import PushRules
 from hubtool.commands.promotion import BUILT, FINGERPRINT, SUMMARY, TESTED, Bases, find_built, is_old, look_up
 from hubtool.config import load
 from hubtool.engines import Engine, EngineImage, choose_engine
@@ -54,9 +55,11 @@ def build(
     cache: CacheRules,
     rebuild: bool,
     jobs: int,
+    scheduler: str | None = None,
     as_json: bool,
 ) -> None:
-    """Build IMAGES (all, where empty), or print their Dockerfiles."""
+    """Build IMAGES (all, where empty), or print their Dockerfiles. With SCHEDULER they are built by its Dask workers,
+    and are in the registry then, by fingerprint and digest."""
     config = load(root)
     source = read_source(root, allow_dirty=dirty or print_dockerfile)
     variants = make_plan(config, root, source, images, tag=tag, with_parents=not print_dockerfile)
@@ -65,10 +68,17 @@ def build(
             with get_builder(variant.job.settings.builder).prepare(variant.job) as prepared:
                 console.result(prepared.dockerfile())
         return
-    chosen = once(lambda: choose_engine(engine))
-    run = run_plan(
-        variants, lambda one, built: build_variant(on_parent(one, built), chosen, cache, rebuild=rebuild), jobs=jobs
-    )
+    if scheduler:
+        from hubtool.commands.dask_client import run_on_workers
+        from hubtool.commands.dask_parcels import Task
+
+        rules = PushRules(config.create_repository, untested=True, named=tag is not None or dirty, staged=True)
+        run = run_on_workers(scheduler, variants, Task(engine, cache, rules, rebuild), jobs=jobs)
+    else:
+        chosen = once(lambda: choose_engine(engine))
+        run = run_plan(
+            variants, lambda one, built: build_variant(on_parent(one, built), chosen, cache, rebuild=rebuild), jobs=jobs
+        )
     _tell([run.made[one.image] for one in run.ready], as_json)
     run.raise_failures()
 

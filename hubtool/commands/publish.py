@@ -30,6 +30,7 @@ def push_variant(variant: Variant, start: Callable[[], Engine], rules: PushRules
     started = time.monotonic()
     record = read_record(variant.root, variant.image)
     if record and record.in_registry and record.commit == variant.source.commit and record.digest:
+        _check_may_publish(variant, bool(record.tested) or variant.contract == "none", rules)
         with open_client(variant.reference) as client:
             pushed = Push(variant, client, rules).promote(record.digest)
         return replace(pushed, seconds=round(time.monotonic() - started, 3))
@@ -107,12 +108,16 @@ def find_image(variant: Variant, engine: Engine, rules: PushRules) -> EngineImag
         raise HubtoolError(
             f"{engine.name} has no image {variant.reference}", hint=f"build it first: hubtool build {variant.image}"
         )
+    _check_may_publish(variant, _passed(variant, image, record), rules)
+    return image
+
+
+def _check_may_publish(variant: Variant, passed: bool, rules: PushRules) -> None:
     if variant.reference.tag.endswith("-dirty") and not rules.named:
         raise HubtoolError(
             f"the tag {variant.reference.tag} says nothing certain about the image: the tree was not committed",
             hint="commit and build again, or give it a name of its own with --tag",
         )
-    passed = _passed(variant, image, record)
     if not passed and not rules.untested:
         raise HubtoolError(
             f"{variant.reference} did not pass its contract ({variant.contract})",
@@ -120,7 +125,6 @@ def find_image(variant: Variant, engine: Engine, rules: PushRules) -> EngineImag
         )
     if not passed:
         warn(f"{variant.reference} is published though it did not pass its contract ({variant.contract})")
-    return image
 
 
 def _under_another_tag(variant: Variant, engine: Engine, record: Record | None, rules: PushRules) -> EngineImage | None:

@@ -20,6 +20,7 @@ from hubtool.commands.test import tell, test_variant
 from hubtool.config import Config, Deployment, load
 from hubtool.contracts.report import as_text
 from hubtool.engines import Engine, choose_engine
+from hubtool.errors import HubtoolError
 from hubtool.forges import open_forge
 from hubtool.pins.proposals.bump import bump_hubs
 from hubtool.pins.proposals.job import Bump, Held, Rules
@@ -50,6 +51,7 @@ def release(
     cache: CacheRules | None = None,
     rebuild: bool = False,
     jobs: int = 1,
+    scheduler: str | None = None,
     dry_run: bool = False,
     as_json: bool = False,
 ) -> None:
@@ -58,17 +60,28 @@ def release(
     What is done already is not done again. Whether hubtool may push and open pull requests is asked before
     the build. Nothing is published before all is built and tested; the tags are set at the end, together. A variant
     that fails takes with it what is built on it, and nothing else: the rest is released, no hub moves, and the error
-    is raised then. With DRY_RUN images are built and tested, and the push and the bump are only shown.
+    is raised then. With DRY_RUN images are built and tested, and the push and the bump are only shown. With SCHEDULER
+    its Dask workers build, test and send.
     """
+    if scheduler and dry_run:
+        raise HubtoolError("--dry-run goes not with --scheduler: workers send images to each other by the registry")
     config = load(root)
     source = read_source(root)
     variants = make_plan(config, root, source, images, tag=tag, with_parents=True)
     target = None if no_bump else _target(config, root, hubs, deployment)
     chosen = once(lambda: choose_engine(engine))
     _ask(config, variants, target)
-    build = partial(build_variant, start=chosen, cache=cache, rebuild=rebuild)
-    run = run_plan(variants, partial(_make, build=build, start=chosen), jobs=jobs)
-    pushed = _push_all(run.ready, PushRules(config.create_repository, named=tag is not None, dry_run=dry_run), chosen)
+    rules = PushRules(config.create_repository, named=tag is not None, dry_run=dry_run)
+    if scheduler:
+        from hubtool.commands.dask_client import run_on_workers
+        from hubtool.commands.dask_parcels import Task
+
+        task = Task(engine, cache or CacheRules(), replace(rules, staged=True), rebuild, test=True)
+        run = run_on_workers(scheduler, variants, task, jobs=jobs)
+    else:
+        build = partial(build_variant, start=chosen, cache=cache, rebuild=rebuild)
+        run = run_plan(variants, partial(_make, build=build, start=chosen), jobs=jobs)
+    pushed = _push_all(run.ready, rules, chosen)
     tell_github(pushed)
     run.raise_failures()
     bumps = _bump(pushed, target, bumping.tests_of(config, root), dry_run) if target else []

@@ -110,6 +110,8 @@ def _passed_elsewhere(variant: Variant, asked: Asked) -> bool:
     record = read_record(variant.root, variant.image)
     if record is None or not record.in_registry or record.commit != variant.source.commit:
         return False
+    if not (record.tested or variant.contract == NO_CONTRACT):  # a worker built it, and nobody tested it
+        return False
     if asked.contract not in (None, record.tested) or asked.profile not in (None, variant.job.settings.profile):
         return False
     console.say(f"{variant.reference} passed already: {record.test_summary or variant.contract}")

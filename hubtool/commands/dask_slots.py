@@ -1,0 +1,115 @@
+"""Which worker makes what: so many variants at once on each, first those with most built on them."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from hubtool.plan import Variant
+
+PATIENCE = 30  # updates in a row at which no worker was there
+
+
+class Over(Exception):
+    """There is nothing more to be had; says why."""
+
+
+def heights(variants: Sequence[Variant]) -> dict[str, int]:
+    """How many variants the longest chain has that begins with each of VARIANTS, by name."""
+    found: dict[str, int] = {}
+    for variant in reversed(variants):
+        own = found.setdefault(variant.image, 1)
+        if variant.parent:
+            found[variant.parent] = max(found.get(variant.parent, 1), own + 1)
+    return found
+
+
+@dataclass(eq=False)
+class _Turn:
+    height: int
+
+
+class Slots:
+    """JOBS places on each worker. For many threads."""
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+        self._changed = threading.Condition()
+        self._there: set[str] = set()
+        self._dropped: dict[str, str] = {}
+        self._busy: Counter[str] = Counter()
+        self._waiting: list[_Turn] = []
+        self._nobody = 0
+        self._over = ""
+
+    def update(self, there: Iterable[str]) -> None:
+        """These workers are THERE now, and no others."""
+        with self._changed:
+            self._there = set(there)
+            self._nobody = 0 if self._fit() else self._nobody + 1
+            if self._nobody > PATIENCE:
+                self.stop("no worker is left" + "".join(f"; {name}: {why}" for name, why in self._dropped.items()))
+            self._changed.notify_all()
+
+    def drop(self, worker: str, why: str) -> bool:
+        """Give WORKER nothing more; returns whether there is another."""
+        with self._changed:
+            self._dropped[worker] = why
+            self._changed.notify_all()
+            return bool(self._fit())
+
+    def stop(self, why: str) -> None:
+        """Have everybody who waits, or comes later, get Over with the first WHY."""
+        with self._changed:
+            self._over = self._over or why
+            self._changed.notify_all()
+
+    def wake(self) -> None:
+        """Have those look again who wait for something."""
+        with self._changed:
+            self._changed.notify_all()
+
+    @contextmanager
+    def place(self, height: int, near: str | None = None) -> Iterator[str]:
+        """A worker with a free place, NEAR if that has one; the highest get theirs first. Raises Over."""
+        turn = _Turn(height)
+        with self._changed:
+            self._waiting.append(turn)
+            try:
+                self._changed.wait_for(lambda: self._over or (self._free() and self._first() is turn))
+            finally:
+                self._waiting.remove(turn)
+            self._check()
+            worker = near if near in self._free() else self._free()[0]
+            self._busy[worker] += 1
+            self._changed.notify_all()
+        try:
+            yield worker
+        finally:
+            with self._changed:
+                self._busy[worker] -= 1
+                self._changed.notify_all()
+
+    def wait(self, worker: str, done: Callable[[], bool]) -> bool:
+        """Wait until DONE, or until WORKER is gone, which gives False. Raises Over."""
+        with self._changed:
+            self._changed.wait_for(lambda: done() or self._over or worker not in self._there)
+            self._check()
+            return done()
+
+    def _check(self) -> None:
+        if self._over:
+            raise Over(self._over)
+
+    def _first(self) -> _Turn:
+        return max(self._waiting, key=lambda turn: turn.height)  # of several the one that waits longest
+
+    def _fit(self) -> list[str]:
+        return sorted(self._there - self._dropped.keys())
+
+    def _free(self) -> list[str]:
+        """Workers with a free place, the idlest first."""
+        return sorted((one for one in self._fit() if self._busy[one] < self._jobs), key=lambda one: self._busy[one])
