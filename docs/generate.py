@@ -60,7 +60,8 @@ def config_page(schema: Schema) -> str:
         "One file at an image repository's root says what it makes, for whom, and where it goes. An unknown key is "
         "an error that names the nearest one. Editors complete and check it by "
         "[hubtool.schema.json](hubtool.schema.json).",
-        "Environment variables override it: `HUBTOOL_REGISTRY` (registry), `HUBTOOL_DEPLOYMENT` "
+        "Environment variables override it: `HUBTOOL_REGISTRY` (registry), `HUBTOOL_REPOSITORY` (repository), "
+        "`HUBTOOL_ARG_NAME` (the build argument NAME of images that have it), `HUBTOOL_DEPLOYMENT` "
         "(deployment.repository), `HUBTOOL_CA_BUNDLE` (site.ca_bundle), `HUBTOOL_ENGINE`, `HUB`, `IMAGE`.",
         *section("At the top", schema),
     ]

@@ -162,6 +162,25 @@ def test_the_environment_overrides_registry_deployment_and_certificates() -> Non
     assert read_config.site.ca_bundle == "/ca.pem"
 
 
+def test_the_environment_overrides_the_repository_and_arguments_that_are_there() -> None:
+    text = """\
+registry: ghcr.io/x
+defaults: {args: {LEVEL: "1"}}
+images:
+  one: {args: {TOOL: "1.0", OTHER: "2"}}
+  two:
+"""
+    read_config = read(
+        text, HUBTOOL_REPOSITORY="team-{image}", HUBTOOL_ARG_TOOL="1.1", HUBTOOL_ARG_LEVEL="9", TOOL="no"
+    )
+    assert str(read_config.reference("two")) == "ghcr.io/x/team-two"
+    assert read_config.images["one"].args == {"TOOL": "1.1", "OTHER": "2"}
+    assert read_config.images["two"].args == {"LEVEL": "9"}
+    odd = "registry: ghcr.io/x\nimages: {one: {args: [a]}}\n"
+    with pytest.raises(HubtoolError, match="args"):
+        read(odd, HUBTOOL_ARG_TOOL="1.1")
+
+
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(HubtoolError, match="hubtool new"):
         config.load(tmp_path)

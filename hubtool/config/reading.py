@@ -71,6 +71,9 @@ def json_schema() -> dict[str, Any]:
 def _override(document: dict[str, Any], environ: Mapping[str, str]) -> None:
     if environ.get("HUBTOOL_REGISTRY"):
         document["registry"] = environ["HUBTOOL_REGISTRY"]
+    if environ.get("HUBTOOL_REPOSITORY"):
+        document["repository"] = environ["HUBTOOL_REPOSITORY"]
+    _override_arguments(document, environ)
     if environ.get("HUBTOOL_DEPLOYMENT"):
         deployment = document.get("deployment")
         document["deployment"] = {
@@ -83,6 +86,14 @@ def _override(document: dict[str, Any], environ: Mapping[str, str]) -> None:
             **(site if isinstance(site, dict) else {}),
             "ca_bundle": environ["HUBTOOL_CA_BUNDLE"],
         }
+
+
+def _override_arguments(document: dict[str, Any], environ: Mapping[str, str]) -> None:
+    images = document.get("images")
+    for image in [document.get("defaults"), *(images.values() if isinstance(images, dict) else ())]:
+        args = image.get("args") if isinstance(image, dict) else None
+        if isinstance(args, dict):
+            args.update({name: environ[key] for name in args if environ.get(key := f"HUBTOOL_ARG_{name}")})
 
 
 def _explain(error: ValidationError, file: Path, lines: dict[Location, int], document: dict[str, Any]) -> HubtoolError:
