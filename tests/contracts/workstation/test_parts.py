@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from hubtool.contracts.workstation.inside import Process, attempts, listening_in
 from hubtool.contracts.workstation.rfb import respond
+from hubtool.contracts.workstation.running import index_in
 from hubtool.contracts.workstation.secrecy import MOST, candidates
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
@@ -93,3 +94,24 @@ def test_a_challenge_is_answered_as_vnc_does() -> None:
 
 def test_only_the_first_eight_characters_of_a_vnc_password_count() -> None:
     assert respond("12345678", bytes(16)) == respond("123456789", bytes(16)) != respond("1234567", bytes(16))
+
+
+MACHINE, USER, VARIABLE = (
+    "global.index-url='http://m/simple'\n",
+    "install.index-url='http://u/'\n",
+    ":env:.index-url='e'\n",
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("", ""),
+        (MACHINE, "http://m/simple"),
+        (MACHINE + "global.trusted-host='m'\n" + USER, "http://u/"),
+        (VARIABLE + MACHINE + USER, "e"),
+        ("global.extra-index-url='http://m/simple'\n", ""),
+    ],
+)
+def test_the_index_that_pip_asks_is_read_from_its_settings(said: str, expected: str) -> None:
+    assert index_in(said) == expected
