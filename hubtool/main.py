@@ -93,6 +93,7 @@ def plan(
         Path | None, typer.Option("--svg", metavar="FILE", help="Write a picture of the graph to FILE.")
     ] = None,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print the graph for Markdown.")] = False,
+    rebuild: Rebuild = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what would be built, and why."""
@@ -104,6 +105,7 @@ def plan(
         engine=engine,
         dirty=dirty,
         offline=offline,
+        rebuild=rebuild,
         as_json=as_json,
         github_matrix=github_matrix,
         bake=bake,
@@ -246,6 +248,9 @@ def release(
     ] = True,
     no_cache: NoCache = False,
     rebuild: Rebuild = False,
+    no_build: Annotated[
+        bool, typer.Option("--no-build", help="Release what was pushed --staged; what is missing there fails.")
+    ] = False,
     jobs: Jobs = 1,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -264,6 +269,7 @@ def release(
         no_bump=no_bump,
         cache=CacheRules(cache, cache_write and not (no_cache or dry_run), no_cache),
         rebuild=rebuild,
+        no_build=no_build,
         jobs=jobs,
         dry_run=dry_run,
         as_json=as_json,
