@@ -94,6 +94,7 @@ def plan(
         Path | None, typer.Option("--svg", metavar="FILE", help="Write a picture of the graph to FILE.")
     ] = None,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print the graph for Markdown.")] = False,
+    rebuild: Rebuild = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what would be built, and why."""
@@ -105,6 +106,7 @@ def plan(
         engine=engine,
         dirty=dirty,
         offline=offline,
+        rebuild=rebuild,
         as_json=as_json,
         github_matrix=github_matrix,
         bake=bake,
@@ -249,6 +251,9 @@ def release(
     ] = True,
     no_cache: NoCache = False,
     rebuild: Rebuild = False,
+    no_build: Annotated[
+        bool, typer.Option("--no-build", help="Release what was pushed --staged; what is missing there fails.")
+    ] = False,
     jobs: Jobs = 1,
     scheduler: Scheduler = None,
     dry_run: DryRun = False,
@@ -268,6 +273,7 @@ def release(
         no_bump=no_bump,
         cache=CacheRules(cache, cache_write and not (no_cache or dry_run), no_cache),
         rebuild=rebuild,
+        no_build=no_build,
         jobs=jobs,
         scheduler=scheduler,
         dry_run=dry_run,

@@ -27,7 +27,10 @@ CacheAt = Annotated[
 ]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the registry build cache.")]
 Rebuild = Annotated[
-    bool, typer.Option("--rebuild", help="Build again what is built already, from fresh base images and packages.")
+    bool,
+    typer.Option(
+        "--rebuild", help="Build the named images again, though built already, from fresh bases and packages."
+    ),
 ]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, max=64, help="How many variants are made at once.")]
 Scheduler = Annotated[

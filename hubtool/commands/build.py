@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache as once
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from hubtool import console
@@ -20,7 +20,7 @@ from hubtool.commands.promotion import BUILT, FINGERPRINT, SUMMARY, TESTED, Base
 from hubtool.config import load
 from hubtool.engines import Engine, EngineImage, choose_engine
 from hubtool.errors import HubtoolError
-from hubtool.plan import Variant, make_plan
+from hubtool.plan import Variant, make_plan, names_of
 from hubtool.plan.records import REGISTRY, Record, folder, read_record, write_record
 from hubtool.plan.run import run_plan
 from hubtool.plan.source import read_source
@@ -68,17 +68,16 @@ def build(
             with get_builder(variant.job.settings.builder).prepare(variant.job) as prepared:
                 console.result(prepared.dockerfile())
         return
+    again = names_of(config, root, source, images) if rebuild else frozenset()
     if scheduler:
         from hubtool.commands.dask_client import run_on_workers
         from hubtool.commands.dask_parcels import Task
 
         rules = PushRules(config.create_repository, untested=True, named=tag is not None or dirty, staged=True)
-        run = run_on_workers(scheduler, variants, Task(engine, cache, rules, rebuild), jobs=jobs)
+        run = run_on_workers(scheduler, variants, Task(engine, cache, rules, again), jobs=jobs)
     else:
-        chosen = once(lambda: choose_engine(engine))
-        run = run_plan(
-            variants, lambda one, built: build_variant(on_parent(one, built), chosen, cache, rebuild=rebuild), jobs=jobs
-        )
+        make = partial(build_variant, start=once(lambda: choose_engine(engine)), cache=cache)
+        run = run_plan(variants, lambda one, built: make(on_parent(one, built), rebuild=one.image in again), jobs=jobs)
     _tell([run.made[one.image] for one in run.ready], as_json)
     run.raise_failures()
 
@@ -107,6 +106,21 @@ def build_variant(
         work = _Work(variant, start, prepared, Bases(start, (str(base), variant.parent_id)))
         found = None if rebuild else work.find()
         return found or work.build(cache or CacheRules(), again=rebuild)
+
+
+def take_built(variant: Variant, start: Callable[[], Engine]) -> Built:
+    """What the registry has of VARIANT, whose tests it passed, recorded; START gives an engine for the bases that no
+    registry has. Raises HubtoolError where it has none: nothing is built."""
+    with get_builder(variant.job.settings.builder).prepare(variant.job) as prepared:
+        base = variant.job.settings.base if variant.job.on_parent else ""
+        bases = Bases(start, (str(base), variant.parent_id))
+        there = find_built(variant, prepared.ingredients().fingerprint(bases.digest))
+    if there is None:
+        raise HubtoolError(
+            f"{variant.reference.name} has no image of this commit that passed its tests",
+            hint=f"hubtool build {variant.image}; hubtool test {variant.image}; hubtool push {variant.image} --staged",
+        )
+    return _found(variant, there)
 
 
 @dataclass

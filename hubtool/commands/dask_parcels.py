@@ -35,12 +35,13 @@ _REPOSITORY, _FILES, _BUNDLE = "repository", "files.tar.zst", "ca-bundle.pem"
 @dataclass(frozen=True)
 class Task:
     """What a worker does with each variant: build it with ``engine`` (its own choice where None) and push it by its
-    fingerprint; with ``test`` hold it against its contract between the two."""
+    fingerprint; those named in ``again`` whatever is there; with ``test`` hold it against its contract between the
+    two."""
 
     engine: str | None
     cache: CacheRules
     rules: PushRules
-    rebuild: bool = False
+    again: frozenset[str] = frozenset()
     test: bool = False
 
 

@@ -112,7 +112,7 @@ def _answer(parcel: Parcel, files: Path) -> Answer:
 def _make(variant: Variant, parcel: Parcel, start: Callable[[], Engine], told: list[str]) -> Answer:
     """Build, test where asked, and push by fingerprint, unless the registry has it."""
     task = parcel.task
-    built = build_variant(variant, start, task.cache, rebuild=task.rebuild)
+    built = build_variant(variant, start, task.cache, rebuild=variant.image in task.again)
     digest = None
     if built.engine != REGISTRY:
         if task.test:

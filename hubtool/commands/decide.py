@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -40,21 +40,27 @@ class Decision:
     image_id: str = ""
 
 
-def decide(variants: Sequence[Variant], start: Callable[[], Engine]) -> dict[str, Decision]:
+def decide(
+    variants: Sequence[Variant], start: Callable[[], Engine], again: Collection[str] = ()
+) -> dict[str, Decision]:
     """The decision on each of VARIANTS, parents before children, by name. START gives the engine, which is asked for
-    base images that no registry has."""
+    base images that no registry has. Those that AGAIN names are built whatever is there."""
     made: dict[str, Decision] = {}
     waiting = list(variants)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         while waiting:
             ready = [one for one in waiting if one.parent is None or one.parent in made]
-            found = pool.map(partial(_decide, made=made, start=start), ready)
+            found = pool.map(partial(_decide, made=made, start=start, again=again), ready)
             made |= dict(zip([one.image for one in ready], found, strict=True))
             waiting = [one for one in waiting if one.image not in made]
     return made
 
 
-def _decide(variant: Variant, made: Mapping[str, Decision], start: Callable[[], Engine]) -> Decision:
+def _decide(
+    variant: Variant, made: Mapping[str, Decision], start: Callable[[], Engine], again: Collection[str]
+) -> Decision:
+    if variant.image in again:
+        return Decision("build", "--rebuild")
     parent = made[variant.parent] if variant.parent else None
     if parent and parent.action == "build":
         return Decision("build", f"built on {variant.parent}")

@@ -29,6 +29,7 @@ def plan(
     engine: str | None,
     dirty: bool,
     offline: bool,
+    rebuild: bool,
     as_json: bool,
     github_matrix: bool,
     bake: bool,
@@ -37,7 +38,8 @@ def plan(
 ) -> None:
     """Say what would be done with the variants of IMAGES (all, where empty) and those that they are built on.
 
-    OFFLINE reads no image's files and asks no registry: all that is not skipped would be built. With BAKE,
+    OFFLINE reads no image's files and asks no registry: all that is not skipped would be built. REBUILD is that of the
+    build: those of IMAGES would be, unchanged or not. With BAKE,
     GITHUB_MATRIX, AS_MERMAID or AS_JSON that is printed instead of the table; PICTURE is an SVG file to write too.
     """
     config = load(root)
@@ -50,7 +52,8 @@ def plan(
         decisions = {node.id: Decision("build", "declared") for node in nodes}
     else:
         variants = make_plan(config, root, source, images, with_parents=True)
-        decisions = decide(variants, once(lambda: choose_engine(engine)))
+        again = {node.id for node in chosen} if rebuild else set()
+        decisions = decide(variants, once(lambda: choose_engine(engine)), again)
     decisions |= {node.id: Decision("skip", node.skip) for node in nodes if node.id not in decisions or node.skip}
     if picture:
         write_whole(picture, svg(boxes(graph, _actions(decisions))))

@@ -11,7 +11,7 @@ from typing import Any
 
 from hubtool import console
 from hubtool.commands import bump as bumping
-from hubtool.commands.build import Built, build_variant, on_parent
+from hubtool.commands.build import Built, build_variant, on_parent, take_built
 from hubtool.commands.build_cache import CacheRules
 from hubtool.commands.one_push import Pushed, PushRules
 from hubtool.commands.publish import check_push, push_variant, set_tags
@@ -25,7 +25,7 @@ from hubtool.forges import open_forge
 from hubtool.pins.proposals.bump import bump_hubs
 from hubtool.pins.proposals.job import Bump, Held, Rules
 from hubtool.pins.proposals.request import Group
-from hubtool.plan import Variant, make_plan
+from hubtool.plan import Variant, make_plan, names_of
 from hubtool.plan.records import REGISTRY
 from hubtool.plan.run import run_plan
 from hubtool.plan.source import read_source
@@ -50,6 +50,7 @@ def release(
     no_bump: bool = False,
     cache: CacheRules | None = None,
     rebuild: bool = False,
+    no_build: bool = False,
     jobs: int = 1,
     scheduler: str | None = None,
     dry_run: bool = False,
@@ -58,10 +59,10 @@ def release(
     """Build, test and push the variants of IMAGES (all, where empty), then bump HUBS (default: hubtool.yaml's).
 
     What is done already is not done again. Whether hubtool may push and open pull requests is asked before
-    the build. Nothing is published before all is built and tested; the tags are set at the end, together. A variant
-    that fails takes with it what is built on it, and nothing else: the rest is released, no hub moves, and the error
-    is raised then. With DRY_RUN images are built and tested, and the push and the bump are only shown. With SCHEDULER
-    its Dask workers build, test and send.
+    the build; with NO_BUILD there is none, and what the registry lacks fails. Nothing is published before all is built
+    and tested; the tags are set at the end, together. A variant that fails takes with it what is built on it, and
+    nothing else: the rest is released, no hub moves, and the error is raised then. With DRY_RUN images are built and
+    tested, and the push and the bump are only shown. With SCHEDULER its Dask workers build, test and send.
     """
     if scheduler and dry_run:
         raise HubtoolError("--dry-run goes not with --scheduler: workers send images to each other by the registry")
@@ -72,15 +73,20 @@ def release(
     chosen = once(lambda: choose_engine(engine))
     _ask(config, variants, target)
     rules = PushRules(config.create_repository, named=tag is not None, dry_run=dry_run)
-    if scheduler:
+    again = names_of(config, root, source, images) if rebuild else frozenset()
+    if scheduler and not no_build:
         from hubtool.commands.dask_client import run_on_workers
         from hubtool.commands.dask_parcels import Task
 
-        task = Task(engine, cache or CacheRules(), replace(rules, staged=True), rebuild, test=True)
+        task = Task(engine, cache or CacheRules(), replace(rules, staged=True), again, test=True)
         run = run_on_workers(scheduler, variants, task, jobs=jobs)
     else:
-        build = partial(build_variant, start=chosen, cache=cache, rebuild=rebuild)
-        run = run_plan(variants, partial(_make, build=build, start=chosen), jobs=jobs)
+        build = partial(build_variant, start=chosen, cache=cache)
+
+        def make(variant: Variant) -> Built:
+            return take_built(variant, chosen) if no_build else build(variant, rebuild=variant.image in again)
+
+        run = run_plan(variants, partial(_make, build=make, start=chosen), jobs=jobs)
     pushed = _push_all(run.ready, rules, chosen)
     tell_github(pushed)
     run.raise_failures()

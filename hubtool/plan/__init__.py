@@ -107,6 +107,11 @@ def make_plan(
     return [maker.variant(node) for node in chosen]
 
 
+def names_of(config: Config, root: Path, source: Source, images: Sequence[str] = ()) -> frozenset[str]:
+    """The names of the variants of IMAGES (all, where empty), without those that they are built on."""
+    return frozenset(node.id for node in select(read_graph(config, root, source), images, root / FILE_NAME))
+
+
 def _tagged(node: Node, tag: str) -> Node:
     node.repository.with_tag(tag)  # raises for what is no tag
     return replace(node, tags=(tag,), moving=frozenset())

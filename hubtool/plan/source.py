@@ -54,7 +54,7 @@ def read_source(root: Path, *, allow_dirty: bool = False) -> Source:
         commit = repo.head.commit
     except ValueError as error:
         raise HubtoolError(f"{root} has no commit yet", hint="git add . && git commit") from error
-    status = repo.git.execute(["git", "-C", str(root), "status", "--porcelain", "-z", "--", "."])
+    status = repo.git.execute(["git", "-C", str(root.resolve()), "status", "--porcelain", "-z", "--", "."])
     dirty = tuple(entry[3:] for entry in str(status).split("\0") if len(entry) > 3)
     if dirty and not allow_dirty:
         shown = ", ".join(dirty[:5]) + (f" and {len(dirty) - 5} more" if len(dirty) > 5 else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ import git
 import pytest
 
 from hubtool.registries import Credentials
+from tests.builders.conftest import write_files
 from tests.commands.pushing import Repository
 from tests.commands.scratch import Scratch
+from tests.commands.stacks import Stack
 from tests.conftest import LocalRegistry
 from tests.registries import front as fronts
 from tests.registries.front import Front
@@ -85,3 +88,20 @@ def scratch(registry: LocalRegistry, docker_host: str, front: Front, login: Cred
     (root / "Dockerfile").write_text("FROM scratch\nCOPY content /\n")
     made.write("content", str(tmp_path))
     return made
+
+
+@pytest.fixture
+def stack(
+    registry: LocalRegistry, docker_host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Stack]:
+    # As `docker login` leaves it: the engine pulls parents with it, too.
+    auth = base64.b64encode(f"{registry.username}:{registry.password}".encode()).decode()
+    write_files(tmp_path / "docker", {"config.json": json.dumps({"auths": {registry.host: {"auth": auth}}})})
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    environment = {**os.environ, "DOCKER_HOST": docker_host, "GIT_CONFIG_GLOBAL": os.devnull}
+    found = Stack(tmp_path / "stack", f"{registry.host}/{tmp_path.name.replace('_', '-').lower()}", environment)
+    yield found
+    client = docker.from_env()
+    for image in client.images.list(filters={"reference": f"{found.host}/stack/*"}):
+        client.images.remove(image.tags[0], force=True)
+    client.close()

@@ -41,6 +41,11 @@ def test_a_dirty_tree_is_refused_unless_asked_for_and_its_tag_says_so(repository
     assert source.labels()["org.opencontainers.image.revision"].endswith("-dirty")
 
 
+def test_a_root_may_be_named_from_the_working_folder(repository: git.Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(repository.working_dir).parent)
+    assert read_source(Path("repo")) == read_source(Path(repository.working_dir))
+
+
 def test_a_folder_that_is_no_repository_says_so(tmp_path: Path) -> None:
     with pytest.raises(HubtoolError, match="is not a git repository"):
         read_source(tmp_path)

@@ -77,7 +77,9 @@ def test_scripts_in_workflows_pass_shellcheck_and_hold_no_expression(workflows: 
 def test_every_action_is_pinned_by_commit_and_says_its_version(workflows: list[Path]) -> None:
     for file in workflows:
         for line in re.findall(r"^.*\buses:.*$", file.read_text(), re.MULTILINE):
-            assert re.search(r"uses: [^@\s]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+$", line), f"{file}: {line}"
+            ours = re.search(r"uses: \./\.github/workflows/stack-[a-z]+\.yaml  # zizmor: ", line)
+            pinned = re.search(r"uses: [^@\s]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+$", line)
+            assert pinned or (ours and file.parent == OURS), f"{file}: {line}"
             assert "@" + "0" * 40 not in line
 
 
@@ -98,12 +100,20 @@ def test_docker_s_credentials_are_kept_out_of_the_workspace(workflows: list[Path
         }
 
 
-BUILDS = {"image-release.yaml": "release", "image-test.yaml": "build"}  # each with its job that may have credentials
+# The job of each workflow that may have credentials.
+BUILDS = {
+    "image-release.yaml": "release",
+    "image-test.yaml": "build",
+    "stack-build.yaml": "plan",
+    "stack-release.yaml": "release",
+    "stack-stage.yaml": "variant",
+}
 
 
-def build_steps(workflow: str) -> dict[str, dict[str, Any]]:
+def build_steps(workflow: str, job: str = "") -> dict[str, dict[str, Any]]:
     """The steps of the job that builds, by name or by what they use."""
-    return {step.get("name") or step["uses"]: step for step in read(OURS / workflow)["jobs"][BUILDS[workflow]]["steps"]}
+    found = read(OURS / workflow)["jobs"][job or BUILDS[workflow]]["steps"]
+    return {step.get("name") or step["uses"]: step for step in found}
 
 
 @pytest.mark.parametrize("workflow", BUILDS)
@@ -111,19 +121,53 @@ def test_where_there_are_credentials_the_image_s_files_are_in_a_folder_of_their_
     for step in build_steps(workflow).values():
         if "actions/checkout" in step.get("uses", ""):
             assert step["with"] == {"path": "image", "persist-credentials": False}
-        assert not re.search(r"hubtool (build|push|release|test)\b(?!.*--root image)", step.get("run", ""))
+        assert not re.search(r"hubtool (build|plan|push|release|test)\b(?!.*--root image)", step.get("run", ""))
 
 
-def test_steps_that_both_workflows_have_are_the_same() -> None:
+@pytest.mark.parametrize(
+    ("workflow", "job", "least"),
+    [
+        ("image-test.yaml", "build", 12),
+        ("stack-build.yaml", "plan", 9),
+        ("stack-stage.yaml", "variant", 9),
+        ("stack-test.yaml", "whole", 4),
+        ("stack-release.yaml", "release", 9),
+    ],
+)
+def test_steps_that_workflows_have_in_common_are_the_same(workflow: str, job: str, least: int) -> None:
     """One file can't hold them: what a called workflow uses by a path is looked for in the caller's repository."""
-    released, tested = map(build_steps, BUILDS)
-    both = released.keys() & tested.keys()
-    assert len(both) >= 12
+    released, other = build_steps("image-release.yaml"), build_steps(workflow, job)
+    both = released.keys() & other.keys()
+    assert len(both) >= least
     for name in both - {"Build", "Keep logs"}:
-        condition = tested[name].pop("if", None)
+        condition = other[name].pop("if", None)
         guarded = f"needs.changes.outputs.push == 'true' && {released[name].get('if')}"
         assert condition in (released[name].pop("if", None), guarded, "needs.changes.outputs.push == 'true'"), name
-        assert released[name] == tested[name]
+        assert released[name] == other[name]
+
+
+def test_jobs_and_inputs_that_the_workflows_of_images_and_of_stacks_have_in_common_are_the_same() -> None:
+    for kind in ("test", "release"):
+        image, stack = (read(OURS / f"{what}-{kind}.yaml") for what in ("image", "stack"))
+        assert image["jobs"]["changes"] == stack["jobs"]["changes"]
+        calls = [data["on"]["workflow_call"] for data in (image, stack)]
+        assert calls[0]["secrets"] == calls[1]["secrets"]
+        assert calls[0]["inputs"].keys() == calls[1]["inputs"].keys()
+
+
+def test_every_stage_of_a_stack_follows_the_one_before_it_and_has_its_legs() -> None:
+    jobs = read(OURS / "stack-build.yaml")["jobs"]
+    stages = {name: job for name, job in jobs.items() if name != "plan"}
+    assert list(stages) == [f"stage{number}" for number in range(1, 9)]
+    for number, (name, job) in enumerate(stages.items(), 1):
+        assert job["needs"] == (["plan", f"stage{number - 1}"] if number > 1 else "plan")
+        condition = f"!cancelled() && needs.plan.result == 'success' && needs.plan.outputs.{name} != ''"
+        assert job["if"] == condition
+        assert job["with"]["legs"] == f"${{{{ needs.plan.outputs.{name} }}}}"
+        assert {**job["with"], "legs": ""} == {**stages["stage1"]["with"], "legs": ""}
+        assert jobs["plan"]["outputs"][name] == (
+            f"${{{{ steps.plan.outputs.{name}-empty == 'false' && steps.plan.outputs.{name} || '' }}}}"
+        )
 
 
 def test_a_fork_s_pull_request_has_no_credentials_and_pushes_nothing() -> None:
@@ -136,6 +180,15 @@ def test_a_fork_s_pull_request_has_no_credentials_and_pushes_nothing() -> None:
         text = str({**step, "if": ""})
         if "secrets." in text or "login" in text or "hubtool push" in text:
             assert step["if"].startswith("needs.changes.outputs.push == 'true'"), name
+
+
+def test_a_fork_s_pull_request_of_a_stack_has_no_credentials_and_pushes_nothing() -> None:
+    image, stack = (read(OURS / f"{kind}-test.yaml") for kind in ("image", "stack"))
+    assert stack["jobs"]["changes"]["outputs"] == image["jobs"]["changes"]["outputs"]
+    assert stack["jobs"]["build"]["if"].endswith(" && needs.changes.outputs.push == 'true'")
+    assert stack["jobs"]["whole"]["if"].endswith(" && needs.changes.outputs.push != 'true'")
+    for step in stack["jobs"]["whole"]["steps"]:
+        assert not re.search(r"secrets\.|login|hubtool push|--cache-write", str(step)), step
 
 
 @pytest.mark.parametrize(("push", "writes"), [("true", True), ("false", False), ("", False)])
@@ -164,10 +217,12 @@ def test_permissions_are_none_but_what_a_job_asks_for(workflows: list[Path]) -> 
     may = {"contents": {"read"}, "id-token": {"write"}}
     for file in workflows:
         data = read(file)
-        if file.name in BUILDS:
-            # The job that builds has what the caller grants: the login decides that, and it has no way to ask.
+        if "workflow_call" in data["on"] and file.name != "image-lint.yaml":
+            # What builds has what the caller grants: the login decides that, and it has no way to ask.
             assert "permissions" not in data
-            assert [name for name, job in data["jobs"].items() if "permissions" not in job] == [BUILDS[file.name]]
+            inherits = {name for name, job in data["jobs"].items() if "permissions" not in job}
+            calls = {name for name, job in data["jobs"].items() if "uses" in job}
+            assert inherits == calls | ({BUILDS[file.name]} if file.name in BUILDS else set())
         else:
             assert data["permissions"] == {}, file
         for name, job in data["jobs"].items():
@@ -180,19 +235,35 @@ def test_every_job_that_runs_has_a_time_limit(workflows: list[Path]) -> None:
         assert all("uses" in job or "timeout-minutes" in job for job in read(file)["jobs"].values()), file
 
 
+def gives_what_is_declared(job: dict[str, Any]) -> dict[str, Any]:
+    """The workflow that JOB calls, which takes what it is given."""
+    called = read(OURS / Path(job["uses"].partition("@")[0]).name)
+    declared = called["on"]["workflow_call"] or {}
+    inputs = declared.get("inputs", {})
+    assert set(job.get("with", {})) <= set(inputs)
+    assert {key for key, value in inputs.items() if value.get("required")} <= set(job.get("with", {}))
+    assert set(job.get("secrets", {})) <= set(declared.get("secrets", {}))
+    return called
+
+
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_callers_give_what_the_called_workflow_declares(repositories: dict[str, Path], name: str) -> None:
     for file in (repositories[name] / ".github" / "workflows").iterdir():
         for job in read(file)["jobs"].values():
-            called = read(OURS / Path(job["uses"].partition("@")[0]).name)
-            declared = called["on"]["workflow_call"] or {}
-            inputs = declared.get("inputs", {})
-            assert set(job.get("with", {})) <= set(inputs)
-            assert {key for key, value in inputs.items() if value.get("required")} <= set(job.get("with", {}))
-            assert set(job.get("secrets", {})) <= set(declared.get("secrets", {}))
-            granted = job["permissions"]
+            called = gives_what_is_declared(job)
             for inner in called["jobs"].values():
-                assert inner.get("permissions", {}).items() <= granted.items()
+                assert inner.get("permissions", {}).items() <= job["permissions"].items()
+
+
+@pytest.mark.parametrize("workflow", ["stack-build.yaml", "stack-release.yaml", "stack-test.yaml"])
+def test_workflows_of_stacks_hand_on_all_that_they_were_given(workflow: str) -> None:
+    data = read(OURS / workflow)
+    for job in data["jobs"].values():
+        if "uses" in job:
+            called = gives_what_is_declared(job)["on"]["workflow_call"]
+            ours = data["on"]["workflow_call"]
+            assert set(called["secrets"]) == set(job["secrets"])
+            assert set(called["inputs"]) & set(ours["inputs"]) <= set(job["with"])
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
@@ -365,22 +436,36 @@ def test_without_a_commit_to_compare_with_it_releases(history: Path, before: str
     assert decides(history, "image-test.yaml", EVENT="workflow_dispatch") == "build=true"
 
 
+REPORTS = [
+    # changes, wanted, build, and that on one runner (stacks); green
+    ("success", "true", "success", "skipped", True),
+    ("success", "false", "skipped", "skipped", True),
+    ("success", "true", "skipped", "skipped", False),
+    ("success", "true", "failure", "skipped", False),
+    ("success", "true", "cancelled", "skipped", False),
+    ("success", "false", "failure", "skipped", False),
+    ("failure", "", "skipped", "skipped", False),
+    ("cancelled", "", "skipped", "skipped", False),
+]
+OF_FORKS = [
+    ("success", "true", "skipped", "success", True),
+    ("success", "true", "skipped", "failure", False),
+    ("success", "true", "failure", "success", False),
+    ("success", "true", "skipped", "cancelled", False),
+]
+
+
 @pytest.mark.parametrize(
-    ("changes", "wanted", "build", "green"),
-    [
-        ("success", "true", "success", True),
-        ("success", "false", "skipped", True),
-        ("success", "true", "skipped", False),
-        ("success", "true", "failure", False),
-        ("success", "true", "cancelled", False),
-        ("success", "false", "failure", False),
-        ("failure", "", "skipped", False),
-        ("cancelled", "", "skipped", False),
-    ],
+    ("workflow", "report"),
+    [("image-test.yaml", one) for one in REPORTS] + [("stack-test.yaml", one) for one in REPORTS + OF_FORKS],
 )
-def test_the_required_check_is_green_only_when_the_image_is(changes: str, wanted: str, build: str, green: bool) -> None:
-    job = read(OURS / "image-test.yaml")["jobs"]["image"]
-    assert (job["if"], job["needs"]) == ("always()", ["changes", "build"])
-    env = {"PATH": os.environ["PATH"], "CHANGES": changes, "WANTED": wanted, "BUILD": build}
-    done = subprocess.run(["bash", "-e", "-c", script_of("image-test.yaml", "image", "Report")], env=env)
+def test_the_required_check_is_green_only_when_the_image_is(
+    workflow: str, report: tuple[str, str, str, str, bool]
+) -> None:
+    changes, wanted, build, whole, green = report
+    job = read(OURS / workflow)["jobs"]["image"]
+    assert job["if"] == "always()"
+    assert job["needs"] == ["changes", "build", *(["whole"] if workflow == "stack-test.yaml" else [])]
+    env = {"PATH": os.environ["PATH"], "CHANGES": changes, "WANTED": wanted, "BUILD": build, "WHOLE": whole}
+    done = subprocess.run(["bash", "-e", "-c", script_of(workflow, "image", "Report")], env=env)
     assert (done.returncode == 0) == green
