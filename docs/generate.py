@@ -20,6 +20,8 @@ TABLES = (
     ("images.NAME", "Image"),
     ("images.NAME.parameters", "Parameters"),
     ("images.NAME.nix", "Nix"),
+    ("images.NAME.debian", "Debian"),
+    ("images.NAME.debian.config", "RunConfig"),
     ("images.NAME.known_issues", "KnownIssue"),
     ("site", "Site"),
     ("deployment", "Deployment"),

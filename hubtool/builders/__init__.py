@@ -1,4 +1,4 @@
-"""Builders turn an image's files into an image: repo2docker, dockerfile, nix. Each satisfies Protocol Builder."""
+"""Builders make an image of its files: repo2docker, dockerfile, nix, debian. Each satisfies Protocol Builder."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hubtool.reference import ImageReference
 
 # Which commit an image is of, by OCI's annotations.md; they decide nothing in it.
 REVISION, CREATED = "org.opencontainers.image.revision", "org.opencontainers.image.created"
+ARCHIVE = "hubtool.archive"  # a hash of the packages that a distribution's archives had
 BASE_NAME, BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
 
 
@@ -62,11 +63,13 @@ class BuildOptions:
 @dataclass(frozen=True)
 class Ingredients:
     """All that decides an image: a hash of what it is made of, and the images that it stands on, by name; the name of
-    the ``parent`` among them does not."""
+    the ``parent`` among them does not. ``archive`` is a hash of the packages that there are for it, a part of the
+    former."""
 
     content: str
     bases: tuple[str, ...] = ()
     parent: str = ""
+    archive: str = ""
 
     def fingerprint(self, digest_of: Callable[[str], str]) -> str:
         """A hash (64 hexadecimal digits) of it, with the bases' digests."""
@@ -109,6 +112,10 @@ def get_builder(name: str) -> Builder:
         from hubtool.builders.nix import NixBuilder
 
         return NixBuilder()
+    if name == "debian":
+        from hubtool.builders.debian import DebianBuilder
+
+        return DebianBuilder()
     from hubtool.builders.repo2docker import Repo2DockerBuilder
 
     return Repo2DockerBuilder()
@@ -118,7 +125,11 @@ def check_builder(name: str) -> str:
     """What the builder called NAME has of the programs that it needs beside an engine, "" where it needs none. Raises
     HubtoolError, with a hint, where one is not there."""
     if name == "nix":
-        from hubtool.builders.nix.programs import check
+        from hubtool.builders import nix
 
-        return check()
+        return nix.check()
+    if name == "debian":
+        from hubtool.builders import debian
+
+        return debian.check()
     return ""

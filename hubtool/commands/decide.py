@@ -12,7 +12,7 @@ from typing import Literal
 
 import git
 
-from hubtool.builders import BASE_DIGEST, BASE_NAME, REVISION, Ingredients, get_builder
+from hubtool.builders import ARCHIVE, BASE_DIGEST, BASE_NAME, REVISION, Ingredients, get_builder
 from hubtool.commands.earlier import IMAGE_ID, annotation, document_of
 from hubtool.commands.promotion import BUILT, FINGERPRINT, Bases, find_built, is_old, look_up, short_client
 from hubtool.console import counted
@@ -107,6 +107,8 @@ def _why(variant: Variant, ingredients: Ingredients, bases: Bases, fingerprint: 
         return f"changed: {', '.join(changed[:NAMED])}{more}"
     if variant.parent and labels.get(BASE_DIGEST) not in ("", None, _parents_digest(variant)):
         return f"changed parent {variant.parent}"
+    if labels.get(ARCHIVE, "") != ingredients.archive:
+        return "other packages in the archive"
     base = labels.get(BASE_NAME, "")
     if base in ingredients.bases and labels.get(BASE_DIGEST) != _digest(bases, base):
         return f"new {base}"

@@ -84,7 +84,7 @@ def _of_config(root: Path) -> list[tuple[str, Callable[[], str]]]:
     except HubtoolError:
         return []
     checks: list[tuple[str, Callable[[], str]]] = []
-    for builder in {image.builder for image in settings.images.values()} & {"nix"}:
+    for builder in sorted({image.builder for image in settings.images.values()} & {"nix", "debian"}):
         checks.append((builder, partial(check_builder, builder)))
     for image in settings.images:
         checks.append((f"push {image}", partial(_push, settings, image)))

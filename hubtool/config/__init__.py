@@ -1,6 +1,7 @@
 """hubtool.yaml as a frozen, typed model: the only place that knows its keys."""
 
 from hubtool.config.contract import PROFILES, ContractName, KnownIssue, Parameters
+from hubtool.config.debian import Debian
 from hubtool.config.deployment import Deployment
 from hubtool.config.model import (
     BuilderName,
@@ -22,6 +23,7 @@ __all__ = [
     "CompressionName",
     "Config",
     "ContractName",
+    "Debian",
     "Deployment",
     "EnvironmentName",
     "Image",

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from hubtool.config.contract import PROFILES, RUN_USER, RUN_USERS, ContractName, KnownIssue, OwnTests, Parameters
+from hubtool.config.debian import Debian
 from hubtool.config.deployment import Deployment
 from hubtool.config.kinds import Age, Model, Name, Variable, age_of, check_name, check_place
 from hubtool.config.nix import Nix
@@ -17,15 +18,14 @@ from hubtool.config.stack import AxisName, AxisValue, Skip, Some, chosen_axes
 from hubtool.errors import HubtoolError
 from hubtool.reference import ImageReference
 
-BuilderName = Literal["repo2docker", "dockerfile", "nix"]
+BuilderName = Literal["repo2docker", "dockerfile", "nix", "debian"]
 EnvironmentName = Literal["auto", "uv"]
 TagStyle = Literal["commit", "date"]
 LayerStyle = Literal["packages", "as-built"]
 PlatformName = Literal["linux/amd64", "linux/arm64"]
 SecretName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 CompressionName = Literal["gzip", "zstd"]
-# Keys that would say something to a Dockerfile, by the builders that have none.
-UNHEEDED: Mapping[str, tuple[str, ...]] = {"nix": ("base", "parent", "target", "secrets", "appendix")}
+UNHEEDED = ("base", "parent", "target", "secrets", "appendix")  # by builders that have no Dockerfile
 SWITCH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -101,6 +101,7 @@ class Image(Model):
         "variable that holds it. They are in no layer, and decide no fingerprint.",
     )
     nix: Nix = Field(default_factory=lambda: Nix(), description="The expression that yields the image (nix).")
+    debian: Debian = Field(default_factory=lambda: Debian(), description="The packages that make the image (debian).")
     base: str | Mapping[AxisValue, str] | None = Field(
         None, description="Base image, or one for each value of an axis; repo2docker's own where left out."
     )
@@ -164,8 +165,8 @@ class Image(Model):
 
     @model_validator(mode="after")
     def _builder_heeds_it(self) -> Image:
-        for key in UNHEEDED.get(self.builder, ()):
-            if getattr(self, key):
+        for key in UNHEEDED:
+            if self.builder in ("nix", "debian") and getattr(self, key):
                 written = Image.model_fields[key].alias or key
                 raise ValueError(f"{written}: the builder {self.builder} does not heed it; leave it out")
         return self
