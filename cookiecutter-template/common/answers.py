@@ -10,13 +10,21 @@ import sys
 
 NAME = r"[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*"
 YAML_WORDS = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
+# What Debian's and Ubuntu's images have.
+SYSTEM_USERS = set(
+    "root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody _apt "
+    "messagebus sshd sudo users staff adm tty disk shadow utmp video plugdev audio".split()
+)
 BRANCH = r"(?!.*(?:\.\.|//|\.lock$|\.lock/|/\.))[A-Za-z0-9_][A-Za-z0-9._/-]*(?<![./])"
 HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?::[0-9]{1,5})?"
 COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+VERSION = r"[0-9]{1,4}(?:\.[0-9]{1,4}){1,3}"
 LOGIN = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?"
 GITHUB_REPOSITORY = LOGIN + r"/[A-Za-z0-9._-]{1,100}"
 OWNER = rf"@{LOGIN}(?:/[A-Za-z0-9._-]+)?|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]+"
+CHART = r"(?:[A-Za-z0-9][A-Za-z0-9._-]*/)*[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+FOLDER = r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*"
 PLAIN_PATH = r"[A-Za-z0-9 ._~/+-]+"
 URL = rf"(?:https|ssh|file)://(?:[A-Za-z0-9._-]+@)?(?:{HOST})?/{PLAIN_PATH}"
 LOCAL_PATH = r"/[^\"\\{}]*"
@@ -72,6 +80,90 @@ def base_image(text: str) -> str | None:
     return "expected an image with its tag, like docker.io/library/buildpack-deps:24.04, or default"
 
 
+def ides(text: str) -> str | None:
+    words = text.replace(",", " ").split()
+    if words and set(words) <= {"code-server", "jupyter", "rstudio"}:
+        return None
+    return "expected one or several of code-server, jupyter, rstudio, with spaces between them"
+
+
+def charts(text: str) -> str | None:
+    words = text.replace(",", " ").split()
+    names = [word.rpartition("/")[2] for word in words]
+    if words and len(set(names)) == len(names) and all(re.fullmatch(CHART, word) for word in words):
+        return None
+    return "expected folders of the deployment repository, each with another name, like charts/my-org-code-server"
+
+
+def python_versions(text: str) -> str | None:
+    return _versions(text, "3.13.18, 3.12.16")
+
+
+def r_versions(text: str) -> str | None:
+    return _versions(text, "4.6.1, 4.5.3")
+
+
+def _versions(text: str, example: str) -> str | None:
+    words = text.replace(",", " ").split()
+    if words and len(set(words)) == len(words) and all(re.fullmatch(VERSION, word) for word in words):
+        return None
+    return f"expected versions, each once, like {example}"
+
+
+def gpu_base_image(text: str) -> str | None:
+    return base_image(text) if text != "default" else "expected an image with its tag, like docker.io/nvidia/cuda:TAG"
+
+
+def coder_template(text: str) -> str | None:
+    if re.fullmatch(r"[a-z0-9](?:-?[a-z0-9])*", text) and len(text) <= 32:
+        return None
+    return "a Coder template's name is lower-case letters, digits and '-', 32 at most, like workspace"
+
+
+def template_folder(text: str) -> str | None:
+    if re.fullmatch(FOLDER, text):
+        return None
+    return "expected a folder of that repository, like coder-template or templates/workspace"
+
+
+def image_prefix(text: str) -> str | None:
+    if re.fullmatch(NAME, text) and len(text) <= 60 and text not in YAML_WORDS:
+        return None
+    return "lower-case letters and digits, joined by '-', '.' or '_', starting with a letter, like ubuntu-python"
+
+
+def version(text: str) -> str | None:
+    return None if re.fullmatch(VERSION, text) else "expected a version, like 1.0"
+
+
+def user_name(text: str) -> str | None:
+    if re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", text) and text not in {*SYSTEM_USERS, *YAML_WORDS}:
+        return None
+    return "a user's name is lower-case letters, digits, '-' and '_', and none that the base image has, like jovyan"
+
+
+def home(text: str) -> str | None:
+    if re.fullmatch(r"(?:/[A-Za-z0-9_][A-Za-z0-9._-]*){2,}", text) and len(text) <= 200:
+        return None
+    return "expected a folder below another, without a '/' at the end, like /home/jovyan"
+
+
+def pip_mirror(text: str) -> str | None:
+    if text == "none" or re.fullmatch(rf"https?://{HOST}(?:/[A-Za-z0-9._~+-]+)*/?", text):
+        return None
+    return "expected the URL of a simple index, without a password, like https://mirror.example.org/pypi/simple, or none"
+
+
+def batch_project(text: str) -> str | None:
+    if text == "none" or re.fullmatch(rf"{COMPONENT}(?:/{COMPONENT})*", text):
+        return None
+    return "expected a path below the registry in lower case, like library, or none"
+
+
+def desktop_project(text: str) -> str | None:
+    return batch_project(text)
+
+
 def deployment_repository(text: str) -> str | None:
     if text == "none" or any(re.fullmatch(form, text) for form in (GITHUB_REPOSITORY, URL, SCP, LOCAL_PATH)):
         return None
@@ -108,6 +200,20 @@ CHECKS = {
         hub_name,
         registry,
         base_image,
+        gpu_base_image,
+        python_versions,
+        r_versions,
+        ides,
+        charts,
+        coder_template,
+        template_folder,
+        image_prefix,
+        version,
+        user_name,
+        home,
+        pip_mirror,
+        batch_project,
+        desktop_project,
         deployment_repository,
         deployment_branch,
         promote_branch,

@@ -58,6 +58,85 @@ HUB_IMAGES: dict[str, dict[str, str]] = {
 # Of every template the answers that matter; a repository is made for each, named TEMPLATE/NAME but for hub images.
 TEMPLATES: dict[str, dict[str, dict[str, str]]] = {
     "hub-image": HUB_IMAGES,
+    "coder-nix": {
+        "defaults": {},
+        "debian-docker-gar": {
+            "builder": "debian",
+            "infrastructure": "docker",
+            "registry": GAR,
+            "rebuild": "weekly",
+            "license": "BSD-3-Clause",
+            "codeowners": "@octocat",
+        },
+        "other-repository-harbor": {
+            "registry": "harbor.example.org:8443/team",
+            "deployment_repository": "my-org/coder-templates",
+            "coder_template": "workspace",
+            "template_folder": "templates/workspace",
+            "deployment_branch": "staging",
+            "promote_branch": "main",
+        },
+        "own-folder": {"builder": "debian", "template_folder": "templates/bare"},
+        "no-template": {"deployment_repository": "none", "infrastructure": "docker", "rebuild": "weekly"},
+    },
+    "image-stack": {
+        "defaults": {},
+        "cpu-gar": {
+            "devices": "cpu",
+            "registry": GAR,
+            "image_prefix": "lab",
+            "conda": "yes",
+            "sudo": "no",
+            "license": "BSD-3-Clause",
+            "codeowners": "@my-org/image-team",
+        },
+        "python-harbor": {
+            "languages": "python",
+            "python_versions": "3.13.18",
+            "registry": "harbor.example.org:8443/team",
+            "deployment_repository": "git@git.example.org:team/charts.git",
+            "promote_branch": "production",
+            "rebuild": "never",
+            "base_image": "docker.io/library/debian:12",
+        },
+        "r-ecr": {
+            "languages": "r",
+            "r_versions": "4.6.1 4.5.3 4.4.3",
+            "registry": "123456789012.dkr.ecr.us-west-2.amazonaws.com",
+            "charts": "charts/rstudio",
+        },
+        "no-charts": {"deployment_repository": "none", "base_image": "default"},
+    },
+    "workstation": {
+        "defaults": {},
+        "tensorflow-harbor-other-user": {
+            "registry": "harbor.example.org:8443",
+            "ai_tool": "tensorflow",
+            "cuda": "no",
+            "desktop": "yes",
+            "user_name": "ds",
+            "home": "/data/ds",
+            "pip_mirror": "https://mirror.example.org/pypi/simple",
+            "batch_project": "library-batch/stable",
+            "rebuild": "weekly",
+            "version": "3.10",
+            "base_image": "default",
+        },
+        "both-gar": {
+            "registry": GAR,
+            "ai_tool": "both",
+            "batch_project": "none",
+            "desktop_project": "none",
+            "codeowners": "@my-org/image-team",
+            "promote_branch": "production",
+        },
+        "batch-alone-ecr": {"registry": "123456789012.dkr.ecr.us-west-2.amazonaws.com", "desktop": "no"},
+        "no-tool-other-git": {
+            "ai_tool": "none",
+            "cuda": "no",
+            "deployment_repository": "git@git.example.org:team/charts.git",
+        },
+    },
 }
 COMBINATIONS: dict[str, dict[str, str]] = {
     name if kind == "hub-image" else f"{kind}/{name}": answers
