@@ -23,7 +23,7 @@ VERSION = r"[0-9]{1,4}(?:\.[0-9]{1,4}){1,3}"
 LOGIN = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?"
 GITHUB_REPOSITORY = LOGIN + r"/[A-Za-z0-9._-]{1,100}"
 OWNER = rf"@{LOGIN}(?:/[A-Za-z0-9._-]+)?|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]+"
-CHART = r"(?:[A-Za-z0-9][A-Za-z0-9._-]*/)*[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+CHART = r"(?:\./)?(?:[A-Za-z0-9][A-Za-z0-9._-]*/)*[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 FOLDER = r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*"
 PLAIN_PATH = r"[A-Za-z0-9 ._~/+-]+"
 URL = rf"(?:https|ssh|file)://(?:[A-Za-z0-9._-]+@)?(?:{HOST})?/{PLAIN_PATH}"
@@ -92,7 +92,7 @@ def charts(text: str) -> str | None:
     names = [word.rpartition("/")[2] for word in words]
     if words and len(set(names)) == len(names) and all(re.fullmatch(CHART, word) for word in words):
         return None
-    return "expected folders of the deployment repository, each with another name, like charts/my-org-code-server"
+    return "expected names of charts in the folder charts, or other folders, like my-org-code-server or ./my-org-code-server"
 
 
 def python_versions(text: str) -> str | None:
