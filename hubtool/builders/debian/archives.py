@@ -15,7 +15,7 @@ import httpx
 
 from hubtool.config import Debian, Site
 from hubtool.config.debian import SNAPSHOT_FORMAT
-from hubtool.errors import HubtoolError
+from hubtool.errors import HubtoolError, Where
 
 DEBIAN, UBUNTU = "http://deb.debian.org/debian", "http://archive.ubuntu.com/ubuntu"
 PORTS = "http://ports.ubuntu.com/ubuntu-ports"  # where Ubuntu is for other than amd64
@@ -104,7 +104,10 @@ def read_state(debian: Debian, sources: Sequence[Source], architecture: str, ca_
 
 
 def _trust(ca_bundle: Path | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(ca_bundle) if ca_bundle else None)
+    try:
+        return ssl.create_default_context(cafile=str(ca_bundle) if ca_bundle else None)
+    except (ssl.SSLError, OSError) as error:
+        raise HubtoolError("no certificates in it that can be used", where=Where(str(ca_bundle))) from error
 
 
 def _fetch(client: httpx.Client, source: Source) -> str:
