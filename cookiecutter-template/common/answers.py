@@ -10,11 +10,9 @@ import sys
 
 NAME = r"[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*"
 YAML_WORDS = {"yes", "no", "on", "off", "true", "false", "null", "y", "n"}
-# What Debian's and Ubuntu's images have.
-SYSTEM_USERS = set(
-    "root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody _apt "
-    "messagebus sshd sudo users staff adm tty disk shadow utmp video plugdev audio".split()
-)
+# Of users and groups that Debian's and Ubuntu's images have.
+SYSTEM_USERS = {"root", "bin", "daemon", "sys", "sync", "games", "man", "mail", "news", "proxy", "backup", "list"}
+SYSTEM_USERS |= {"nobody", "users", "staff", "adm", "disk", "sudo", "sshd", "audio", "video", "www-data", "messagebus"}
 BRANCH = r"(?!.*(?:\.\.|//|\.lock$|\.lock/|/\.))[A-Za-z0-9_][A-Za-z0-9._/-]*(?<![./])"
 HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?::[0-9]{1,5})?"
 COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -92,7 +90,7 @@ def charts(text: str) -> str | None:
     names = [word.rpartition("/")[2] for word in words]
     if words and len(set(names)) == len(names) and all(re.fullmatch(CHART, word) for word in words):
         return None
-    return "expected names of charts in the folder charts, or other folders, like my-org-code-server or ./my-org-code-server"
+    return "expected charts below charts/ by name, like my-org-code-server, or other folders, like ./my-org-code-server"
 
 
 def python_versions(text: str) -> str | None:
@@ -151,7 +149,7 @@ def home(text: str) -> str | None:
 def pip_mirror(text: str) -> str | None:
     if text == "none" or re.fullmatch(rf"https?://{HOST}(?:/[A-Za-z0-9._~+-]+)*/?", text):
         return None
-    return "expected the URL of a simple index, without a password, like https://mirror.example.org/pypi/simple, or none"
+    return "expected the URL of a simple index, without a password, like https://mirror.example.org/simple, or none"
 
 
 def batch_project(text: str) -> str | None:
