@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 
+from hubtool.commands.new import new
 from hubtool.config import Parameters
 from hubtool.contracts import TestReport
 from hubtool.engines import Engine, EngineBuild
 from tests.contracts.conftest import RunContract
 
-IMAGE = Path(__file__).parent / "image"
 AT_ONCE = 3
 ROOT = "USER root\n"
 RUN_USER = "USER 1000:1000\n"
+# What no check of the contract needs: the images are made of Debian's packages alone.
+LESS = {"DESKTOP_PACKAGES": "", "BROWSER": ""}
 # The good image made light, since many are made of it and each is exported: without what no check needs, in one layer;
 # and PAM, which lets whoever has a wrong password wait for seconds, refuses at once.
 LIGHT = """\
@@ -26,10 +28,11 @@ FROM {parent} AS whole
 USER root
 RUN sed -i 's/pam_unix.so nullok/& nodelay/' /etc/pam.d/common-auth \\
  && cd /usr/lib/*-linux-gnu && rm -rf libLLVM* libz3* dri libgs.* libx265* libaom* perl perl5 \\
+ && rm -rf /opt/workstation/conf.d \\
  && cd /usr && rm -rf lib/git-core share/perl share/doc share/man share/fonts share/poppler share/i18n share/locale
 FROM scratch
 COPY --from=whole / /
-ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LABEL name={profile} version=1.0
 USER chaimeleon:chaimeleon
 WORKDIR /home/chaimeleon
@@ -72,25 +75,29 @@ def replaced(name: str, old: str, new: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def good(engine: Engine, base_image: str) -> Good:
-    """Builds a good image, by its kind (batch or desktop), and other arguments of its build; the daemon keeps it."""
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository of the template workstation, whose images need nothing of PyPI."""
+    root = tmp_path_factory.mktemp("template") / "workstation-images"
+    new(root, template="workstation", settings=["ai_tool=none", "desktop=yes"], no_input=True)
+    (root / "batch" / "requirements.txt").write_text("")
+    return root
 
-    def build(kind: str, **args: str) -> str:
-        parent = {"BASE": base_image} if kind == "batch" else {"BATCH": build("batch", **_shared(args))}
-        tag = f"hubtool-test-{kind}:" + "-".join(["good", *args.values()]).replace(" ", "-")
-        for _ in engine.build(
-            EngineBuild(
-                tag=tag, context=IMAGE, dockerfile=f"{kind}.Dockerfile", args={**args, **parent}, network="host"
-            )
-        ):
+
+@pytest.fixture(scope="session")
+def good(engine: Engine, base_image: str, template: Path) -> Good:
+    """Builds a good image, by its kind (batch or desktop), for the run user USER; the daemon keeps it."""
+
+    def build(kind: str, user: str = "chaimeleon") -> str:
+        if kind == "batch":
+            args = {"BASE_IMAGE": base_image, "RUN_USER": user}
+        else:
+            args = {"BASE_IMAGE": build("batch", user), **LESS}
+        tag, labels = f"hubtool-test-{kind}:good-{user}", {"name": kind, "version": "1.0"}
+        for _ in engine.build(EngineBuild(tag=tag, context=template / kind, args=args, labels=labels, network="host")):
             pass
         return tag
 
     return build
-
-
-def _shared(args: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in args.items() if name == "RUN_USER"}
 
 
 @pytest.fixture(scope="session")

@@ -122,7 +122,7 @@ def test_a_good_batch_image_keeps_every_promise(good: Good, hold: RunContract) -
 
 
 def test_the_same_contract_holds_for_another_user(good: Good, hold: RunContract) -> None:
-    image = good("batch", RUN_USER="ds")
+    image = good("batch", "ds")
     report = hold(image, "batch", user="ds")
     assert found(report) == (set(), "")
     assert {result.check for result in report.results if result.outcome == "skipped"} == {"S9", "S11", "S13", "R14"}
