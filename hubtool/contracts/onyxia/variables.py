@@ -61,13 +61,13 @@ def test_V2_pip_repository(given: Injected, set_up: Service, note: Note) -> None
 
 
 def test_V3_conda_repository(given: Injected, set_up: Service) -> None:
-    """CONDA_REPOSITORY is the default channel of conda.
+    """CONDA_REPOSITORY is the channel of conda, or of micromamba where there is no conda.
 
     On a site with no way out, packages come from this mirror or not at all.
 
-    To mend: conda config --append default_channels "$CONDA_REPOSITORY" in the init script.
+    To mend: export CONDA_CHANNELS="$CONDA_REPOSITORY" in the init script.
     """
-    told = set_up.run("sh", "-c", "command -v conda >/dev/null || exit 127; conda config --show").stdout
+    told = set_up.run("sh", "-c", "conda config --show 2>/dev/null || micromamba config list 2>/dev/null").stdout
     if not told:
         ignored("CONDA_REPOSITORY: there is no conda in the image")
     of_tools("CONDA_REPOSITORY", given.variables["CONDA_REPOSITORY"], given.site.key, {"conda": told})
@@ -113,13 +113,16 @@ def test_V6_git_repository(reached: Injected, set_up: Service) -> None:
     To mend: git clone --branch "$GIT_BRANCH" -- "$GIT_REPOSITORY" in the workspace.
     """
     folder = f"{set_up.platform.workspace}/{PROJECT}"
-    branch = set_up.run("git", "-C", folder, "rev-parse", "--abbrev-ref", "HEAD")
-    if branch.returncode != 0 and not any(path.startswith("open/") for path in reached.site.asked):
+    head = set_up.run("cat", f"{folder}/.git/HEAD")
+    if head.returncode != 0 and not any(path.startswith("open/") for path in reached.site.asked):
         ignored("GIT_REPOSITORY: nothing asked for it")
-    assert branch.returncode == 0, f"it was asked for, but {folder} is no clone: {branch.stderr.strip()[:300]}"
-    assert branch.stdout.strip() == BRANCH, f"{folder} is on the branch {branch.stdout.strip()}, not on {BRANCH}"
+    assert head.returncode == 0, f"it was asked for, but {folder} is no clone: {head.stderr.strip()[:300]}"
+    branch = head.stdout.strip().removeprefix("ref: refs/heads/")
+    assert branch == BRANCH, f"{folder} is on the branch {branch}, not on {BRANCH}"
     owner = set_up.run("stat", "-c", "%u", f"{folder}/branch").stdout.strip()
-    assert owner == str(set_up.process.uid), f"its files belong to uid {owner}, the IDE's is {set_up.process.uid}"
+    # RStudio's service is root, its sessions are not.
+    user = set_up.process.uid or set_up.platform.settings.uid
+    assert owner == str(user), f"its files belong to uid {owner}, the IDE's user is {user}"
 
 
 def test_V7_git_settings(given: Injected, set_up: Service) -> None:

@@ -32,14 +32,17 @@ certificates() {
   [[ -r $bundle ]] || { say "PATH_TO_CA_BUNDLE can't be read"; return 1; }
   export SSL_CERT_FILE=$bundle CURL_CA_BUNDLE=$bundle REQUESTS_CA_BUNDLE=$bundle
   export PIP_CERT=$bundle GIT_SSL_CAINFO=$bundle NODE_EXTRA_CA_CERTS=$bundle
+  export CONDA_SSL_VERIFY=$bundle MAMBA_SSL_VERIFY=$bundle AWS_CA_BUNDLE=$bundle JULIA_SSL_CA_ROOTS_PATH=$bundle
 }
 
 run_script() { # URL CHECKSUM [arguments]
-  local url=$1 checksum=$2 file
+  local url=$1 checksum=$2 file trusted=()
   shift 2
   [[ -n $url ]] || return 0
   file=$(mktemp) || return
-  fetch "$url" "$file" || return
+  # The script may be what brings the authority of its own server: its checksum says that nobody changed it.
+  [[ -z $checksum ]] || trusted=(--insecure)
+  fetch "$url" "$file" "${trusted[@]}" || return
   if [[ -n $checksum && $(sha256sum <"$file") != "$checksum  -" ]]; then
     say "the script has another checksum, and is not run"
     return 1
@@ -105,15 +108,14 @@ git_clone() {
   GIT_ALLOW_PROTOCOL=http:https:ssh:git GIT_TERMINAL_PROMPT=0 timeout 300 git clone "${branch[@]}" -- "$GIT_REPOSITORY" "$folder"
 }
 
-# R reads the address itself, when it starts.
-R_PROFILE='options(repos = c(LocalRepository = Sys.getenv("R_REPOSITORY"), getOption("repos")))'
+# R reads the address itself, when it starts. Instead of the public one, which a closed site would wait for in vain.
+R_PROFILE='options(repos = c(CRAN = Sys.getenv("R_REPOSITORY")))'
 
 packages() {
   [[ -z ${PIP_REPOSITORY:-} ]] || export PIP_INDEX_URL=$PIP_REPOSITORY UV_DEFAULT_INDEX=$PIP_REPOSITORY
-  if [[ -n ${CONDA_REPOSITORY:-} ]] && command -v conda >/dev/null; then
-    conda config --remove-key default_channels 2>/dev/null
-    conda config --append default_channels "$CONDA_REPOSITORY"
-  fi
+  # conda, mamba and micromamba; the others are what the channel "defaults" stands for.
+  [[ -z ${CONDA_REPOSITORY:-} ]] || export CONDA_CHANNELS=$CONDA_REPOSITORY \
+    CONDA_DEFAULT_CHANNELS=$CONDA_REPOSITORY MAMBA_DEFAULT_CHANNELS=$CONDA_REPOSITORY
   if [[ -n ${R_REPOSITORY:-} ]] && command -v Rscript >/dev/null; then
     grep --quiet --line-regexp --fixed-strings "$R_PROFILE" ~/.Rprofile 2>/dev/null || printf '%s\n' "$R_PROFILE" >>~/.Rprofile
   fi
