@@ -17,7 +17,7 @@ else
     ubuntu) system=ubuntu-${VERSION_ID//./} ;;
     *) system=$ID-$VERSION_ID ;;
   esac
-  curl --fail --silent --show-error --location --output "/tmp/$file" "$R_BUILDS/$system/pkgs/$file"
+  curl --fail --silent --show-error --location --output "/tmp/$file" "$R_URL/$system/pkgs/$file"
   apt-get install --yes --no-install-recommends "/tmp/$file"
   ln -s "/opt/R/$R_VERSION/bin/R" "/opt/R/$R_VERSION/bin/Rscript" /usr/local/bin/
   rm "/tmp/$file"
