@@ -17,6 +17,7 @@ from hubtool.reference import ImageReference
 REVISION, CREATED = "org.opencontainers.image.revision", "org.opencontainers.image.created"
 ARCHIVE = "hubtool.archive"  # a hash of the packages that a distribution's archives had
 BASE_NAME, BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
+TELLING = (REVISION, CREATED, BASE_DIGEST)
 
 
 @dataclass(frozen=True)

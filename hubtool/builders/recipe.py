@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hubtool import __version__
-from hubtool.builders import BASE_DIGEST, BASE_NAME, CREATED, REVISION, BuildJob, BuildOptions, Ingredients
+from hubtool.builders import BASE_DIGEST, BASE_NAME, TELLING, BuildJob, BuildOptions, Ingredients
 from hubtool.builders.context import Context
 from hubtool.builders.stages import base_image, base_images
 from hubtool.engines import Engine, EngineBuild
@@ -49,7 +49,7 @@ def ingredients_of(recipe: Recipe, job: BuildJob, versions: Sequence[str] = ()) 
         recipe.dockerfile,
         recipe.target or "",
         repr(sorted(recipe.args.items())),
-        repr(sorted((key, value) for key, value in labels.items() if key not in (REVISION, CREATED))),
+        repr(sorted((key, value) for key, value in labels.items() if key not in TELLING)),
         platform_of(job),
     ):
         text = text.replace(parent, PARENT) if parent else text

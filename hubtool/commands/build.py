@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from hubtool import console
-from hubtool.builders import BuildOptions, Ingredients, Prepared, get_builder
+from hubtool.builders import BASE_DIGEST, BuildOptions, Ingredients, Prepared, get_builder
 from hubtool.commands.build_cache import CacheRules, find_cache
 from hubtool.commands.build_output import show
 from hubtool.commands.earlier import IMAGE_ID, annotation, document_of
@@ -88,7 +88,9 @@ def on_parent(variant: Variant, built: Mapping[str, Built]) -> Variant:
         return variant
     parent = built[variant.parent]
     settings = variant.job.settings.model_copy(update={"base": parent.reference})
-    return replace(variant, job=replace(variant.job, settings=settings, on_parent=True), parent_id=parent.id)
+    labels = {**variant.job.labels, BASE_DIGEST: parent.reference.partition("@")[2] or parent.id}
+    job = replace(variant.job, settings=settings, labels=labels, on_parent=True)
+    return replace(variant, job=job, parent_id=parent.id)
 
 
 def build_variant(
