@@ -95,6 +95,10 @@ def plan(
     ] = None,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print the graph for Markdown.")] = False,
     rebuild: Rebuild = False,
+    raise_versions: Annotated[
+        bool,
+        typer.Option("--raise-versions", help="Raise, in hubtool.yaml, the versions of what changed. Prints no plan."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what would be built, and why."""
@@ -107,6 +111,7 @@ def plan(
         dirty=dirty,
         offline=offline,
         rebuild=rebuild,
+        raised=raise_versions,
         as_json=as_json,
         github_matrix=github_matrix,
         bake=bake,

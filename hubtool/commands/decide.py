@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import git
@@ -15,10 +16,12 @@ import git
 from hubtool.builders import ARCHIVE, BASE_DIGEST, BASE_NAME, REVISION, Ingredients, get_builder
 from hubtool.commands.earlier import IMAGE_ID, annotation, document_of
 from hubtool.commands.promotion import BUILT, FINGERPRINT, Bases, find_built, is_old, look_up, short_client
+from hubtool.config import FILE_NAME, load, parse
 from hubtool.console import counted
 from hubtool.engines import Engine
 from hubtool.errors import HubtoolError
 from hubtool.plan import Variant
+from hubtool.plan.graph import image_of
 from hubtool.reference import ImageReference
 from hubtool.registries.model import Manifest
 
@@ -31,13 +34,15 @@ NAMED = 3  # changed files that a reason names
 @dataclass(frozen=True)
 class Decision:
     """What is done with a variant, and ``why``. ``digest`` is that of the image that is reused, ``image_id`` the id
-    that it was built with, ``fingerprint`` what is wanted; "" where they are not known."""
+    that it was built with, ``fingerprint`` what is wanted; "" where they are not known. ``changes``: the repository
+    asks for another image than the newest release, not only the world around it."""
 
     action: Action
     why: str
     fingerprint: str = ""
     digest: str = ""
     image_id: str = ""
+    changes: bool = False
 
 
 def decide(
@@ -63,7 +68,7 @@ def _decide(
         return Decision("build", "--rebuild")
     parent = made[variant.parent] if variant.parent else None
     if parent and parent.action == "build":
-        return Decision("build", f"built on {variant.parent}")
+        return Decision("build", f"built on {variant.parent}", changes=parent.changes)
     if parent:
         base = variant.reference.with_tag(variant.reference.tag, parent.digest)
         settings = variant.job.settings.model_copy(update={"base": str(base)})
@@ -75,7 +80,8 @@ def _decide(
     fingerprint = ingredients.fingerprint(lambda base: _digest(bases, base))
     there = find_built(variant, fingerprint)
     if there is None:
-        return Decision("build", _why(variant, ingredients, bases, fingerprint), fingerprint)
+        why, changes = _why(variant, ingredients, bases, fingerprint)
+        return Decision("build", why, fingerprint, changes=changes)
     document = document_of(there.content)
     if is_old(annotation(document, BUILT), variant.freshness):
         return Decision("build", f"older than {_days(variant)}", fingerprint)
@@ -93,26 +99,28 @@ def _days(variant: Variant) -> str:
     return str(variant.freshness).removesuffix(", 0:00:00")
 
 
-def _why(variant: Variant, ingredients: Ingredients, bases: Bases, fingerprint: str) -> str:
-    """What is other than in the newest release."""
+def _why(variant: Variant, ingredients: Ingredients, bases: Bases, fingerprint: str) -> tuple[str, bool]:
+    """What is other than in the newest release, and whether that makes it another version of the image."""
     newest = look_up(variant.reference.with_tag(variant.newest))
     if newest is None:
-        return "not in the registry"
+        return "not in the registry", True
     if annotation(document_of(newest.content), FINGERPRINT) == fingerprint:
-        return "did not pass today's tests"
+        return "did not pass today's tests", False
     labels = _labels(variant.reference, newest)
     changed = changed_since(variant, labels.get(REVISION, ""))
     if changed:
         more = f" and {counted(len(changed) - NAMED, 'file')} more" if len(changed) > NAMED else ""
-        return f"changed: {', '.join(changed[:NAMED])}{more}"
-    if variant.parent and labels.get(BASE_DIGEST) not in ("", None, _parents_digest(variant)):
-        return f"changed parent {variant.parent}"
+        return f"changed: {', '.join(changed[:NAMED])}{more}", True
+    if variant.parent and labels.get(BASE_DIGEST) not in ("", None, variant.parent_id, _parents_digest(variant)):
+        return f"changed parent {variant.parent}", False
     if labels.get(ARCHIVE, "") != ingredients.archive:
-        return "other packages in the archive"
+        return "other packages in the archive", False
     base = labels.get(BASE_NAME, "")
     if base in ingredients.bases and labels.get(BASE_DIGEST) != _digest(bases, base):
-        return f"new {base}"
-    return "other settings, base image or version of hubtool"
+        return f"new {base}", False
+    if _settings_changed(variant, labels.get(REVISION, "")):
+        return f"changed: {FILE_NAME}", True
+    return "other base image, site settings or version of hubtool", False
 
 
 def _parents_digest(variant: Variant) -> str:
@@ -133,12 +141,29 @@ def _labels(reference: ImageReference, manifest: Manifest) -> Mapping[str, str]:
 
 def changed_since(variant: Variant, commit: str) -> list[str]:
     """The files of the image's context that are not as they were in COMMIT, as paths below it."""
-    before = commit.removesuffix("-dirty")
-    if not _COMMIT.fullmatch(before):  # whoever pushed the image wrote it; git would take -… for an option
-        return []
-    words = ["git", "-C", str(variant.job.context), "diff", "--name-only", "--no-renames", "-z", "--relative", before]
+    words = ["diff", "--name-only", "--no-renames", "-z", "--relative"]
+    return [name for name in _git(variant.job.context, words, commit, "--", ".").split("\0") if name]
+
+
+def _settings_changed(variant: Variant, commit: str) -> bool:
+    """Whether hubtool.yaml asked in COMMIT for another image than now, whatever its version."""
     try:
-        told = git.Repo(variant.root, search_parent_directories=True).git.execute([*words, "--", "."])
+        now = load(variant.root)
+        before = parse(_git(variant.root, ["show"], commit, after=f":./{FILE_NAME}").encode(), variant.root / FILE_NAME)
+    except HubtoolError:
+        return False
+    name = image_of(variant.image)
+    asked = [config.images[name].model_dump(exclude={"version"}) for config in (before, now) if name in config.images]
+    return asked[:1] != asked[1:]
+
+
+def _git(folder: Path, words: Sequence[str], commit: str, *more: str, after: str = "") -> str:
+    """What git, run in FOLDER with WORDS, says of COMMIT; "" where it does not know that."""
+    known = commit.removesuffix("-dirty")
+    if not _COMMIT.fullmatch(known):  # whoever pushed the image wrote it; git would take -… for an option
+        return ""
+    try:
+        found = git.Repo(folder, search_parent_directories=True)
+        return str(found.git.execute(["git", "-C", str(folder.resolve()), *words, known + after, *more]))
     except (git.GitError, OSError):
-        return []
-    return [name for name in str(told).split("\0") if name]
+        return ""

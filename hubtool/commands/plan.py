@@ -9,15 +9,17 @@ from typing import Any
 
 from hubtool import console
 from hubtool.commands.decide import Decision, decide
+from hubtool.commands.versions import find_taken, raise_versions
 from hubtool.config import FILE_NAME, Config, load
 from hubtool.engines import choose_engine
 from hubtool.errors import HubtoolError
 from hubtool.files import write_whole
-from hubtool.plan import make_plan, read_graph
+from hubtool.plan import make_plan, names_of, read_graph
 from hubtool.plan.bake import bake_file
 from hubtool.plan.graph import Graph, Node, select
 from hubtool.plan.picture import boxes, mermaid, svg
-from hubtool.plan.source import read_source
+from hubtool.plan.source import Source, read_source
+from hubtool.reference import ImageReference
 
 MOST_LEGS = 256  # of a matrix (docs.github.com: usage limits of GitHub Actions)
 
@@ -30,6 +32,7 @@ def plan(
     dirty: bool,
     offline: bool,
     rebuild: bool,
+    raised: bool,
     as_json: bool,
     github_matrix: bool,
     bake: bool,
@@ -39,22 +42,23 @@ def plan(
     """Say what would be done with the variants of IMAGES (all, where empty) and those that they are built on.
 
     OFFLINE reads no image's files and asks no registry: all that is not skipped would be built. REBUILD is that of the
-    build: those of IMAGES would be, unchanged or not. With BAKE,
+    build: those of IMAGES would be, unchanged or not. RAISED raises the versions that have to be, in hubtool.yaml, and
+    plans then. With BAKE,
     GITHUB_MATRIX, AS_MERMAID or AS_JSON that is printed instead of the table; PICTURE is an SVG file to write too.
     """
     config = load(root)
-    source = read_source(root, allow_dirty=dirty)
+    source = read_source(root, allow_dirty=dirty or raised)
     graph = read_graph(config, root, source)
     chosen = select(graph, images, root / FILE_NAME)
     needed = {node.id for one in chosen for node in (one, *graph.ancestors(one))}
     nodes = [node for node in graph.nodes.values() if node.id in needed or (node.skip and not images)]
-    if offline:
-        decisions = {node.id: Decision("build", "declared") for node in nodes}
-    else:
-        variants = make_plan(config, root, source, images, with_parents=True)
-        again = {node.id for node in chosen} if rebuild else set()
-        decisions = decide(variants, once(lambda: choose_engine(engine)), again)
-    decisions |= {node.id: Decision("skip", node.skip) for node in nodes if node.id not in decisions or node.skip}
+    decisions = _decide(config, root, source, images, nodes, engine, offline=offline, rebuild=rebuild)
+    taken = find_taken(nodes, decisions)
+    if raised:
+        _tell_raised(raise_versions(root, config, source, list(taken)), as_json)
+        return
+    if github_matrix and taken:
+        raise HubtoolError(_taken_text(taken), hint="hubtool plan --raise-versions, then commit")
     if picture:
         write_whole(picture, svg(boxes(graph, _actions(decisions))))
     if bake:
@@ -67,7 +71,44 @@ def plan(
         console.result_json([as_data(config, node, decisions[node.id]) for node in nodes])
     else:
         _print(nodes, decisions)
+        if taken:
+            console.warn(f"{_taken_text(taken)}; hubtool plan --raise-versions")
     console.github_summary(_summary(nodes, decisions))
+
+
+def _decide(
+    config: Config,
+    root: Path,
+    source: Source,
+    images: Sequence[str],
+    nodes: Sequence[Node],
+    engine: str | None,
+    *,
+    offline: bool,
+    rebuild: bool,
+) -> dict[str, Decision]:
+    """The decision on each of NODES."""
+    if offline:
+        decisions = {node.id: Decision("build", "declared") for node in nodes}
+    else:
+        variants = make_plan(config, root, source, images, with_parents=True)
+        again = names_of(config, root, source, images) if rebuild else ()
+        decisions = decide(variants, once(lambda: choose_engine(engine)), again)
+    return decisions | {node.id: Decision("skip", node.skip) for node in nodes if node.id not in decisions or node.skip}
+
+
+def _taken_text(taken: Mapping[str, ImageReference]) -> str:
+    return "versions that name another image already: " + ", ".join(str(reference) for reference in taken.values())
+
+
+def _tell_raised(raised: Mapping[str, tuple[str, str]], as_json: bool) -> None:
+    if as_json:
+        console.result_json([{"image": image, "old": old, "new": new} for image, (old, new) in raised.items()])
+        return
+    if not raised:
+        console.say("every version is free, or its image unchanged: nothing to raise")
+    for image, (old, new) in raised.items():
+        console.result(f"{image}: version {old} → {new}")
 
 
 def _actions(decisions: Mapping[str, Decision]) -> dict[str, str]:

@@ -26,8 +26,8 @@ def move_pins(
         return data
     file = pins[0].file
     text = data.decode("utf-8")
-    edits = sorted({edit for pin in pins for edit in _edits(pin, text, tag, digest, pin_digest)})
-    after = _splice(text, edits).encode()
+    edits = list({edit for pin in pins for edit in _edits(pin, text, tag, digest, pin_digest)})
+    after = splice(text, edits).encode()
     prove(data, after, edits, file)
     return after
 
@@ -73,9 +73,10 @@ def _tag_edit(pin: Pin, span: Span, tag: str) -> Edit:
     return Edit(span, tag, quoted=bare and (span.quote or not reads_as_text(tag)))
 
 
-def _splice(text: str, edits: Sequence[Edit]) -> str:
+def splice(text: str, edits: Sequence[Edit]) -> str:
+    """TEXT with EDITS, which touch nothing twice."""
     parts, at = [], 0
-    for edit in edits:
+    for edit in sorted(edits):
         parts += [text[at : edit.span.start], edit.text]
         at = edit.span.end
     return "".join([*parts, text[at:]])

@@ -114,7 +114,7 @@ def names_of(config: Config, root: Path, source: Source, images: Sequence[str] =
 
 def _tagged(node: Node, tag: str) -> Node:
     node.repository.with_tag(tag)  # raises for what is no tag
-    return replace(node, tags=(tag,), moving=frozenset())
+    return replace(node, tags=(tag,), moving=frozenset(), versioned=frozenset())
 
 
 def _check_one_a_repository(chosen: Sequence[Node], tag: str) -> None:

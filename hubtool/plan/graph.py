@@ -23,7 +23,8 @@ class Node:
     IMAGE where there is none. ``point`` is its place on the image's axes; ``parent`` the ``id`` of the variant that it
     is built on, None where that is ``base``; ``stage`` is 1 for those without a parent, else one more than the
     parent's; ``skip`` says why it is left out, "" where it is not. Those of its tags are ``moving`` whose pattern has
-    none of {date}, {commit} and {version}: they name another image from time to time.
+    none of {date}, {commit} and {version}: they name another image from time to time. Those are ``versioned`` that only
+    another version makes others.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Node:
     repository: ImageReference
     tags: tuple[str, ...]
     moving: frozenset[str]
+    versioned: frozenset[str]
     args: Mapping[str, str]
     labels: Mapping[str, str]
     base: str | None
@@ -216,7 +218,8 @@ class _Maker:
             point=point,
             repository=self.config.reference(name),
             tags=tuple(tags),
-            moving=frozenset(tag for tag, moves in tags.items() if moves),
+            moving=frozenset(tag for tag, kind in tags.items() if kind == "moving"),
+            versioned=frozenset(tag for tag, kind in tags.items() if kind == "versioned"),
             args={key: self._filled(text, point, words, name, "args", key) for key, text in image.args.items()},
             labels={key: self._filled(text, point, words, name, "labels", key) for key, text in image.labels.items()},
             base=self._base(name, image, point),
@@ -262,18 +265,21 @@ class _Maker:
             raise HubtoolError(f"{problem} for {self._id(name, point)}", where=place(self.file, "images", name, "base"))
         return found[0]
 
-    def _tags(self, name: str, image: Image, point: Point, words: Mapping[str, str]) -> dict[str, bool]:
-        """Each tag with whether it moves."""
+    def _tags(self, name: str, image: Image, point: Point, words: Mapping[str, str]) -> dict[str, str]:
+        """Each tag with its kind: moving, versioned, dated."""
         varied = [f"{{{axis}}}" for axis in self._varied(name)]
         patterns = image.tags or ["-".join([tag, *varied]) for tag in self.tags]
-        steady = ("{date}", "{commit}", "{version}", *self.tags)
-        moving = {text: not any(word in text for word in steady) for text in patterns}
-        tags = {self._filled(text, point, words, name, "tags"): moves for text, moves in moving.items()}
+        tags = {self._filled(text, point, words, name, "tags"): self._kind(text) for text in patterns}
         for tag in tags:
             if not is_tag(tag):
                 where = place(self.file, "images", name, "tags")
                 raise HubtoolError(f"'{tag}', the tag of {self._id(name, point)}, is not a tag", where=where)
         return tags
+
+    def _kind(self, pattern: str) -> str:
+        if any(word in pattern for word in ("{date}", "{commit}", *self.tags)):
+            return "dated"
+        return "versioned" if "{version}" in pattern else "moving"
 
     def _filled(self, text: str, point: Point, words: Mapping[str, str], name: str, *key: str) -> str:
         try:

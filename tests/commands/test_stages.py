@@ -52,7 +52,7 @@ class Runners:
         git.Repo.clone_from(self.stack.root, workspace / "image")
         with contextlib.closing(docker.from_env()) as client:
             for image in client.images.list(filters={"reference": f"{self.stack.host}/stack/*"}):
-                client.images.remove(image.id, force=True)
+                client.images.remove(image.tags[0], force=True)
         return workspace
 
     def run(self, workspace: Path, script: str, **environment: str) -> dict[str, str]:

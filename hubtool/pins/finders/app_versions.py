@@ -71,10 +71,11 @@ def top_scalar(document: Document, chart: yaml.MappingNode, key: str) -> tuple[y
         return node, "is written with escapes or over several lines"
     if str(node.tag).startswith("!"):
         return node, f"has the YAML tag {node.tag}"
-    return node, "is an anchor that something else uses too" if _uses(chart, node) > 1 else None
+    return node, "is an anchor that something else uses too" if uses(chart, node) > 1 else None
 
 
-def _uses(chart: yaml.Node, wanted: yaml.Node) -> int:
+def uses(chart: yaml.Node, wanted: yaml.Node) -> int:
+    """How often WANTED stands in CHART: more than once where it has an anchor that is used."""
     pending, seen, count = [chart], {id(chart)}, 0
     while pending:
         node = pending.pop()
