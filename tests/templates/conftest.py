@@ -55,9 +55,41 @@ HUB_IMAGES: dict[str, dict[str, str]] = {
     },
 }
 
+ONYXIA_IDES: dict[str, dict[str, str]] = {
+    "defaults": {},
+    "all-gar": {
+        "ides": "code-server, jupyter, rstudio",
+        "registry": GAR,
+        "tag": "version",
+        "rebuild": "weekly",
+        "codeowners": "@my-org/image-team",
+        "license": "BSD-3-Clause",
+    },
+    "jupyter-ecr": {
+        "ides": "jupyter",
+        "registry": "123456789012.dkr.ecr.us-west-2.amazonaws.com",
+        "tag": "commit",
+        "charts": "catalogue/charts/lab",
+        "deployment_branch": "staging",
+        "promote_branch": "main",
+    },
+    "two-without-charts": {
+        "ides": "rstudio code-server rstudio",
+        "registry": "harbor.example.org:8443/team",
+        "deployment_repository": "none",
+        "base_image": "default",
+    },
+    "charts-elsewhere": {
+        "deployment_repository": "git@git.example.org:team/charts.git",
+        "charts": "./vscode charts/other",
+        "base_image": "docker.io/library/ubuntu:24.04",
+    },
+}
+
 # Of every template the answers that matter; a repository is made for each, named TEMPLATE/NAME but for hub images.
 TEMPLATES: dict[str, dict[str, dict[str, str]]] = {
     "hub-image": HUB_IMAGES,
+    "onyxia-ide": ONYXIA_IDES,
     "coder-nix": {
         "defaults": {},
         "debian-docker-gar": {

@@ -1,30 +1,27 @@
-"""Images for Onyxia that keep every promise."""
+"""Images for Onyxia that keep every promise: those of the template onyxia-ide."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-import uv
 
 from tests.contracts.conftest import BuildImage
+from tests.contracts.onyxia import mirror
+from tests.contracts.onyxia.repository import TEMPLATE, build, make_repository
 
 IMAGE = Path(__file__).parent / "image"
-INIT = IMAGE / "onyxia-init.sh"
+INIT = TEMPLATE / "base/onyxia-init.sh"
 IDE = IMAGE / "ide.py"
-RSTUDIO = """\
+NOWHERE = "127.0.0.1:9/team"  # a registry that is not there
+# Programs that the init script sets up where they are there.
+MORE = """\
 USER root
-COPY --chmod=755 ide.py /init
-WORKDIR /home/onyxia/work
-EXPOSE 8787
-ENTRYPOINT ["/opt/onyxia-init.sh"]
-CMD ["/init"]
+COPY --chmod=755 conda Rscript /usr/local/bin/
+RUN printf '#!/bin/sh\\n' > /usr/local/bin/mc && chmod 755 /usr/local/bin/mc
 """
-
-
-def dockerfile(name: str, base: str) -> str:
-    return (IMAGE / name).read_text().replace("ARG BASE\n", "").replace("${BASE}", base)
 
 
 @pytest.fixture(scope="session")
@@ -36,20 +33,43 @@ def certificates(ca_bundle: Path | None, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="session")
-def code_server_image(base_image: str, build_image: BuildImage) -> str:
-    """With a stand-in for code-server; the daemon keeps it for the next run."""
-    files = [INIT, IDE, IMAGE / "conda", IMAGE / "Rscript"]
-    return build_image("onyxia", dockerfile("Dockerfile", base_image), *files, keep=True)
+def package_args(docker_host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """Build arguments that lead to stand-ins for code-server and RStudio."""
+    folder = tmp_path_factory.mktemp("mirror")
+    checksums = mirror.stand_ins(folder, IDE)
+    with mirror.served(folder) as addresses:
+        yield {**checksums, **addresses, "R_PACKAGES": "r-base-core"}
 
 
 @pytest.fixture(scope="session")
-def rstudio_image(code_server_image: str, build_image: BuildImage) -> str:
-    """With a stand-in for RStudio, which can't be had from Debian, PyPI or npm."""
-    return build_image("onyxia-rstudio", f"FROM {code_server_image}\n{RSTUDIO}", IDE, keep=True)
+def images(
+    base_image: str,
+    package_args: Mapping[str, str],
+    ca_bundle: Path | None,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, str]:
+    """The template's images, by name; the daemon keeps them for the next run."""
+    answers = ["ides=code-server jupyter rstudio", f"registry={NOWHERE}", "deployment_repository=none"]
+    root = tmp_path_factory.mktemp("repository") / "onyxia-images"
+    make_repository(root, *answers, f"base_image={base_image}", args=package_args)
+    return build(root, "--tag", "test", "--jobs", "3", ca_bundle=ca_bundle)
 
 
 @pytest.fixture(scope="session")
-def jupyter_image(base_image: str, build_image: BuildImage, certificates: Path) -> str:
-    """A real JupyterLab; the daemon keeps it for the next run."""
-    files = [INIT, Path(uv.find_uv_bin()), certificates]
-    return build_image("onyxia-jupyter", dockerfile("jupyter.Dockerfile", base_image), *files, keep=True)
+def code_server_image(images: Mapping[str, str], build_image: BuildImage) -> str:
+    """With a stand-in for code-server, and with mc and stand-ins for conda and R."""
+    lines = [f"FROM {images['code-server']}", MORE, "USER onyxia"]
+    return build_image("onyxia", "\n".join(lines), IMAGE / "conda", IMAGE / "Rscript")
+
+
+@pytest.fixture(scope="session")
+def rstudio_image(images: Mapping[str, str], build_image: BuildImage) -> str:
+    """With a stand-in for RStudio's service, and a real R; with mc and a stand-in for conda."""
+    more = MORE.replace("conda Rscript", "conda")
+    return build_image("onyxia-rstudio", f"FROM {images['rstudio']}\n{more}", IMAGE / "conda")
+
+
+@pytest.fixture(scope="session")
+def jupyter_image(images: Mapping[str, str]) -> str:
+    """A real JupyterLab."""
+    return images["jupyter"]

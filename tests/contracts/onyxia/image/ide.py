@@ -19,6 +19,18 @@ def option(name: str, default: str) -> str:
     return words[words.index(name) + 1] if name in words else default
 
 
+def accepts(password: str) -> bool:
+    """Whether PASSWORD is the account's, as PAM asks for RStudio."""
+    import crypt
+    import spwd
+
+    try:
+        hashed = spwd.getspnam("onyxia").sp_pwdp
+    except PermissionError:
+        return False
+    return crypt.crypt(password, hashed) == hashed
+
+
 class Ide(BaseHTTPRequestHandler):
     login = "/login" if IS_CODE_SERVER else "/auth-sign-in"
 
@@ -35,7 +47,8 @@ class Ide(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         sent = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        if PASSWORD and sent.get("password") == [PASSWORD] and (IS_CODE_SERVER or sent["rs-csrf-token"] == ["word"]):
+        password = sent.get("password", [""])[0]
+        if password == PASSWORD != "" if IS_CODE_SERVER else sent["rs-csrf-token"] == ["word"] and accepts(password):
             self.answer(302, headers={"Location": "./", "Set-Cookie": COOKIE})
         else:
             self.answer(200, b"Incorrect password")
