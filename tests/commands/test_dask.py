@@ -12,7 +12,7 @@ import pytest
 
 from hubtool.sandbox import dockerd
 from tests.commands.dask_cluster import Cluster, cluster
-from tests.commands.test_stack import VARIANTS, Stack
+from tests.commands.stacks import VARIANTS, Stack
 from tests.conftest import LocalRegistry
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
