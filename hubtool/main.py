@@ -28,6 +28,7 @@ from hubtool.options import (
     Root,
     Scheduler,
     Tag,
+    Yes,
 )
 from hubtool.quick import QuickGroup
 
@@ -136,6 +137,7 @@ def build(
     rebuild: Rebuild = False,
     jobs: Jobs = 1,
     scheduler: Scheduler = None,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Build images with a container engine."""
@@ -153,6 +155,7 @@ def build(
         rebuild=rebuild,
         jobs=jobs,
         scheduler=scheduler,
+        yes=yes,
         as_json=as_json,
     )
 
@@ -261,6 +264,7 @@ def release(
     ] = False,
     jobs: Jobs = 1,
     scheduler: Scheduler = None,
+    yes: Yes = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -281,6 +285,7 @@ def release(
         no_build=no_build,
         jobs=jobs,
         scheduler=scheduler,
+        yes=yes,
         dry_run=dry_run,
         as_json=as_json,
     )

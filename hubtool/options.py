@@ -32,6 +32,7 @@ Rebuild = Annotated[
         "--rebuild", help="Build the named images again, though built already, from fresh bases and packages."
     ),
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing, also at a terminal: all images.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, max=64, help="How many variants are made at once.")]
 Scheduler = Annotated[
     str | None,

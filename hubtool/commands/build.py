@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hubtool import console
 from hubtool.builders import BASE_DIGEST, BuildOptions, Ingredients, Prepared, get_builder
+from hubtool.commands.ask import which
 from hubtool.commands.build_cache import CacheRules, find_cache
 from hubtool.commands.build_output import show
 from hubtool.commands.earlier import IMAGE_ID, annotation, document_of
@@ -56,12 +57,14 @@ def build(
     rebuild: bool,
     jobs: int,
     scheduler: str | None = None,
+    yes: bool = False,
     as_json: bool,
 ) -> None:
-    """Build IMAGES (all, where empty), or print their Dockerfiles. With SCHEDULER they are built by its Dask workers,
-    and are in the registry then, by fingerprint and digest."""
+    """Build IMAGES (where empty, all, or those that a person at a terminal chooses), or print their Dockerfiles. With
+    SCHEDULER they are built by its Dask workers, and are in the registry then, by fingerprint and digest."""
     config = load(root)
     source = read_source(root, allow_dirty=dirty or print_dockerfile)
+    images = which(config, root, source, answered=bool(images or yes or as_json or print_dockerfile)) or images
     variants = make_plan(config, root, source, images, tag=tag, with_parents=not print_dockerfile)
     if print_dockerfile:
         for variant in variants:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import re
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +45,7 @@ def run_on_workers(scheduler: str, variants: Sequence[Variant], task: Task, *, j
     HubtoolError where there is no such scheduler, a worker is not like us, or the scheduler or all workers are lost.
     """
     with _connected(scheduler) as client:
-        workers = _Workers(client, jobs, heights(variants))
+        workers = _Workers(client, jobs, heights(variants))  # raises for want of them
         try:
             return run_plan(
                 variants,
@@ -67,8 +68,9 @@ def _connected(scheduler: str) -> Iterator[Client]:
     for name in ("distributed", "distributed.client"):  # what matters of it is said by us
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
+        _check(scheduler)
         client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, ValueError) as error:
         why = str(error).partition("\n")[0] or "no answer"
         raise HubtoolError(
             f"no Dask scheduler at {scheduler}: {why}",
@@ -79,6 +81,17 @@ def _connected(scheduler: str) -> Iterator[Client]:
     finally:
         with suppress(Exception):  # it may be the connection that was lost
             client.close(timeout=5)
+
+
+def _check(scheduler: str) -> None:
+    """Raise ValueError or OSError for what no client should try: one that failed to begin takes long to end."""
+    from distributed.security import Security
+
+    found = re.fullmatch(r"(tcp|tls)://(?:\[[0-9a-fA-F:.]+\]|[\w.-]+):[0-9]{1,5}", scheduler)
+    if not found:
+        raise ValueError("not such an address")
+    if found[1] == "tls" and Security().get_connection_args("client").get("ssl_context") is None:
+        raise ValueError("Dask's settings name no certificates (distributed.comm.tls)")
 
 
 class _Workers:
@@ -113,10 +126,11 @@ class _Workers:
             if not answer.unfit:
                 return self._taken(variant, answer, worker)
             unfit.append(worker)
-            another = self._slots.drop(worker, answer.error.message if answer.error else "")
-            if len(unfit) > 1 or not another:
+            if len(unfit) > 1:
                 return self._taken(variant, answer, " and ".join(unfit))
-            console.warn(f"{worker} gets nothing more: {answer.error}")
+            why = answer.error.message if answer.error else ""
+            console.warn(f"{worker} gets nothing more: {why}")
+            self._slots.drop(worker, why)
 
     def _ask(self, worker: str, variant: Variant, task: Task) -> Answer:
         parcel = pack(variant, task)
@@ -168,9 +182,9 @@ class _Workers:
         there = set(self._client.nthreads())
         unlike = _unlike(self._client.get_versions(packages=["hubtool"])) if there - self._judged else {}
         if strict and (unlike or not there):
+            why = "; ".join(f"{worker} {why}" for worker, why in unlike.items()) or "no workers are there"
             raise HubtoolError(
-                "; ".join(f"{worker} {why}" for worker, why in unlike.items()) or "the scheduler has no workers",
-                hint="on each machine: dask worker SCHEDULER, with this very hubtool[dask] and Python",
+                why, hint="on each machine, with this very hubtool[dask] and Python: dask worker SCHEDULER"
             )
         for worker in unlike.keys() - self._judged:
             console.warn(f"{worker} gets nothing: it {unlike[worker]}")

@@ -6,6 +6,7 @@ import pickle
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import zstandard
@@ -142,11 +143,13 @@ def read_logs(root: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes()[-MOST_LOG:] for path in (root / FOLDER / "logs").glob("*") if path.is_file()}
 
 
-def as_seen_at(home: str, root: Path, error: HubtoolError) -> HubtoolError:
-    """ERROR with paths below HOME where it has them below ROOT, as a plain HubtoolError, which travels."""
+def as_seen_at(home: str, root: Path, text: str) -> str:
+    """TEXT with paths below HOME where it has them below ROOT."""
+    return text.replace(f"{root}/", "" if home == "." else f"{home}/").replace(str(root), home)
 
-    def moved(text: str) -> str:
-        return text.replace(str(root), home)
 
-    where = error.where and replace(error.where, file=moved(str(error.where.file)))
-    return HubtoolError(moved(error.message), where=where, hint=error.hint and moved(error.hint))
+def error_as_seen_at(home: str, root: Path, error: HubtoolError) -> HubtoolError:
+    """The same of ERROR, as a plain HubtoolError, which travels."""
+    seen = partial(as_seen_at, home, root)
+    where = error.where and replace(error.where, file=seen(str(error.where.file)))
+    return HubtoolError(seen(error.message), where=where, hint=error.hint and seen(error.hint))

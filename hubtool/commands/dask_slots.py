@@ -42,24 +42,27 @@ class Slots:
         self._dropped: dict[str, str] = {}
         self._busy: Counter[str] = Counter()
         self._waiting: list[_Turn] = []
-        self._nobody = 0
+        self._lost, self._unmanned = False, 0
         self._over = ""
 
     def update(self, there: Iterable[str]) -> None:
-        """These workers are THERE now, and no others."""
+        """These workers are THERE now, and no others. Where none is left, one that was lost may be started again."""
         with self._changed:
-            self._there = set(there)
-            self._nobody = 0 if self._fit() else self._nobody + 1
-            if self._nobody > PATIENCE:
-                self.stop("no worker is left" + "".join(f"; {name}: {why}" for name, why in self._dropped.items()))
-            self._changed.notify_all()
+            before, self._there = set(self._fit()), set(there)
+            self._lost = self._lost or not before <= self._there
+            self._unmanned = 0 if self._fit() else self._unmanned + 1
+            self._check_left()
 
-    def drop(self, worker: str, why: str) -> bool:
-        """Give WORKER nothing more; returns whether there is another."""
+    def drop(self, worker: str, why: str) -> None:
+        """Give WORKER nothing more."""
         with self._changed:
             self._dropped[worker] = why
-            self._changed.notify_all()
-            return bool(self._fit())
+            self._check_left()
+
+    def _check_left(self) -> None:
+        if not self._fit() and (self._unmanned > PATIENCE or not self._lost):
+            self.stop("no worker is left" + "".join(f"; {name}: {why}" for name, why in self._dropped.items()))
+        self._changed.notify_all()
 
     def stop(self, why: str) -> None:
         """Have everybody who waits, or comes later, get Over with the first WHY."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hubtool.commands.build import build_variant
-from hubtool.commands.dask_parcels import Answer, Parcel, as_seen_at, read_logs
+from hubtool.commands.dask_parcels import Answer, Parcel, as_seen_at, error_as_seen_at, read_logs
 from hubtool.commands.publish import push_variant
 from hubtool.commands.test import tell, test_variant
 from hubtool.contracts.report import as_text
@@ -27,7 +27,7 @@ from hubtool.engines import Engine, choose_engine
 from hubtool.errors import HubtoolError
 from hubtool.plan import Variant
 from hubtool.plan.records import REGISTRY, read_record
-from hubtool.process import ProcessError, stream
+from hubtool.process import ProcessError, end_all, stream
 from hubtool.reference import ImageReference
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def main(folder: Path, parent: int) -> None:
         part.write_bytes(pickle.dumps(_answer(parcel, folder / _FILES)))
         part.rename(folder / _ANSWER)
     finally:
+        end_all()  # a build whose output nobody reads any more was not ended by its error
         if os.getppid() != parent:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -100,7 +101,7 @@ def _answer(parcel: Parcel, files: Path) -> Answer:
         variant = parcel.unpack(files)
         answer = _make(_nearest(variant, start), parcel, start, told)
     except HubtoolError as error:
-        seen = as_seen_at(parcel.root, parcel.root_in(files), error)
+        seen = error_as_seen_at(parcel.root, parcel.root_in(files), error)
         answer = Answer(error=seen, unfit=not _engine_works(parcel))
     except OSError as error:  # the machine's doing: no space, no right to write
         return Answer(error=HubtoolError(f"{error.filename or 'the disk'}: {error.strerror or error}"), unfit=True)
@@ -122,7 +123,7 @@ def _make(variant: Variant, parcel: Parcel, start: Callable[[], Engine], told: l
         digest = push_variant(variant, start, task.rules).digest
     record = read_record(variant.root, variant.image)
     assert record is not None
-    log = built.log and built.log.replace(str(variant.root), parcel.root)
+    log = built.log and as_seen_at(parcel.root, variant.root, built.log)
     record = replace(record, engine=REGISTRY, digest=digest or record.digest)
     return Answer(record, built.seconds, built.size, built.reused, log)
 

@@ -113,7 +113,7 @@ def _why(variant: Variant, ingredients: Ingredients, bases: Bases, fingerprint: 
         return f"changed: {', '.join(changed[:NAMED])}{more}", True
     if variant.parent and labels.get(BASE_DIGEST) not in ("", None, variant.parent_id, _parents_digest(variant)):
         return f"changed parent {variant.parent}", False
-    if labels.get(ARCHIVE, "") != ingredients.archive:
+    if ingredients.archive and labels.get(ARCHIVE) != ingredients.archive:
         return "other packages in the archive", False
     base = labels.get(BASE_NAME, "")
     if base in ingredients.bases and labels.get(BASE_DIGEST) != _digest(bases, base):

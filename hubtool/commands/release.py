@@ -11,6 +11,7 @@ from typing import Any
 
 from hubtool import console
 from hubtool.commands import bump as bumping
+from hubtool.commands.ask import may_push, which
 from hubtool.commands.build import Built, build_variant, on_parent, take_built
 from hubtool.commands.build_cache import CacheRules
 from hubtool.commands.one_push import Pushed, PushRules
@@ -53,6 +54,7 @@ def release(
     no_build: bool = False,
     jobs: int = 1,
     scheduler: str | None = None,
+    yes: bool = False,
     dry_run: bool = False,
     as_json: bool = False,
 ) -> None:
@@ -62,12 +64,15 @@ def release(
     the build; with NO_BUILD there is none, and what the registry lacks fails. Nothing is published before all is built
     and tested; the tags are set at the end, together. A variant that fails takes with it what is built on it, and
     nothing else: the rest is released, no hub moves, and the error is raised then. With DRY_RUN images are built and
-    tested, and the push and the bump are only shown. With SCHEDULER its Dask workers build, test and send.
+    tested, and the push and the bump are only shown. With SCHEDULER its Dask workers build, test and send. A person at
+    a terminal who names no images is asked which of a stack's, and once more before the push, unless YES.
     """
     if scheduler and dry_run:
         raise HubtoolError("--dry-run goes not with --scheduler: workers send images to each other by the registry")
     config = load(root)
     source = read_source(root)
+    asked = which(config, root, source, answered=bool(images or yes or as_json or dry_run))
+    images = asked or images
     variants = make_plan(config, root, source, images, tag=tag, with_parents=True)
     target = None if no_bump else _target(config, root, hubs, deployment)
     chosen = once(lambda: choose_engine(engine))
@@ -87,6 +92,10 @@ def release(
             return take_built(variant, chosen) if no_build else build(variant, rebuild=variant.image in again)
 
         run = run_plan(variants, partial(_make, build=make, start=chosen), jobs=jobs)
+    if asked is not None and not may_push(run.ready):
+        console.say("nothing was pushed; hubtool release goes on from here")
+        run.raise_failures()
+        return
     pushed = _push_all(run.ready, rules, chosen)
     tell_github(pushed)
     run.raise_failures()

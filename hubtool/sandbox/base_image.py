@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
-import io
-import json
-import platform
-import tarfile
-import tempfile
+import os
+import shutil
+from collections import deque
 from pathlib import Path
 
-from hubtool import process
+from hubtool.builders import BuildJob
+from hubtool.builders.debian import DebianBuilder
+from hubtool.config import Debian, Image
 from hubtool.engines import Engine
-from hubtool.errors import HubtoolError
+from hubtool.image.spool import spool_folder
+from hubtool.reference import ImageReference
 from hubtool.sandbox import packages
 
 SUITE = "bookworm"
 NAME = "localhost/hubtool-base"  # a host that no engine looks up elsewhere
 # What repo2docker's own base (buildpack-deps) has and its Dockerfile takes for granted, less the compilers.
 INCLUDE = ("ca-certificates", "locales", "python3", "git", "wget", "bzip2", "xz-utils", "procps")
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def base_image(engine: Engine, cache: Path) -> str:
@@ -37,41 +36,18 @@ def base_image(engine: Engine, cache: Path) -> str:
     if not archive.exists():
         packages.ensure(["mmdebstrap"])
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as folder:
-            root = Path(folder) / "root.tar"
-            process.run("mmdebstrap", "--variant=minbase", "--include=" + ",".join(INCLUDE), SUITE, root, timeout=1200)
-            whole = Path(folder) / "image.tar"
-            write_docker_archive(root, tag, whole)
-            whole.rename(archive)
+        with spool_folder() as folder:
+            _make(tag, folder)
+            part = archive.with_name(f".{archive.name}.{os.getpid()}.part")
+            shutil.copyfile(folder / "image.tar", part)
+            part.rename(archive)
     engine.load(archive)
     return tag
 
 
-def write_docker_archive(layer: Path, tag: str, target: Path) -> None:
-    """Wrap the tar LAYER as a one-layer image called TAG, in docker save's format."""
-    machine = platform.machine()
-    if machine not in ARCHITECTURES:
-        raise HubtoolError(f"no base image can be made for a {machine} machine")
-    with layer.open("rb") as stream:
-        diff_id = "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
-    config = json.dumps(
-        {
-            "architecture": ARCHITECTURES[machine],
-            "os": "linux",
-            "created": datetime.datetime.now(datetime.UTC).isoformat(),
-            "config": {
-                "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
-                "Cmd": ["/bin/bash"],
-            },
-            "rootfs": {"type": "layers", "diff_ids": [diff_id]},
-            "history": [{"created_by": f"mmdebstrap {SUITE}"}],
-        }
-    ).encode()
-    name = f"{hashlib.sha256(config).hexdigest()}.json"
-    manifest = json.dumps([{"Config": name, "RepoTags": [tag], "Layers": ["layer.tar"]}]).encode()
-    with tarfile.open(target, "w") as archive:
-        archive.add(layer, "layer.tar")
-        for member, data in ((name, config), ("manifest.json", manifest)):
-            info = tarfile.TarInfo(member)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
+def _make(tag: str, folder: Path) -> None:
+    """Make image.tar in FOLDER."""
+    debian = Debian(suite=SUITE, packages=INCLUDE)
+    job = BuildJob("base", folder, ImageReference.parse(tag), Image(builder="debian", debian=debian))
+    with DebianBuilder().prepare(job) as prepared:
+        deque(prepared.write(folder, {}), maxlen=0)

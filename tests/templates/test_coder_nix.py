@@ -2,33 +2,213 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import docker
 import git
 import pytest
+import yaml
 
 from hubtool import config
 from hubtool.commands.new import new
+from hubtool.errors import HubtoolError
+from hubtool.pins.folder import list_folder, scan_folder
+from hubtool.process import run
 from hubtool.sandbox import deployment
 from tests.builders.debian.archive import running_archive
-from tests.builders.nix.store import SETTINGS
 from tests.conftest import LocalRegistry
 from tests.contracts.coder.test_contract import BARE_CHECKS
 from tests.templates.conftest import PROJECT, TEMPLATES, must_be_clean
+from tests.templates.nixpkgs import NIXPKGS, running_store
+from tests.templates.test_hub_image import files_of
 
 KIND = "coder-nix"
 ANSWERS = TEMPLATES[KIND]
-NIXPKGS = Path(__file__).parent / "nixpkgs"
+REFERENCES = {
+    "defaults": "ghcr.io/my-org/coder-nix",
+    "debian-docker-gar": "us-central1-docker.pkg.dev/my-project/user-images/coder-nix",
+    "other-repository-harbor": "harbor.example.org:8443/team/coder-nix",
+    "own-folder": "ghcr.io/my-org/coder-nix",
+    "no-template": "ghcr.io/my-org/coder-nix",
+}
 INTERNAL = PROJECT / "tests" / "contracts" / "coder" / "internal.crt"
+
+
+EVERYWHERE = {
+    ".github/dependabot.yml",
+    ".github/workflows/lint.yaml",
+    ".github/workflows/release.yaml",
+    ".github/workflows/test.yaml",
+    ".gitignore",
+    ".yamllint.yaml",
+    "CONTRIBUTING.md",
+    "README.md",
+    "hubtool.yaml",
+    "tests/test_workspace.py",
+}
+NIX = {f"image/{name}" for name in ("default.nix", "flake.lock", "flake.nix", "image.nix", "packages.nix")}
+DEBIAN = {"image/files/etc/sudoers.d/coder", "image/setup"}
+EXTRA = {
+    "defaults": NIX | {"coder-template/main.tf"},
+    "debian-docker-gar": DEBIAN | {"coder-template/main.tf", ".github/CODEOWNERS", "LICENSE"},
+    "other-repository-harbor": NIX | {"coder-template/main.tf"},
+    "own-folder": DEBIAN | {"templates/bare/main.tf"},
+    "no-template": NIX | {"coder-template/main.tf"},
+}
+
+
+@pytest.fixture
+def root(repositories: dict[str, Path], name: str) -> Path:
+    return repositories[f"{KIND}/{name}"]
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_repository_has_the_files_that_were_asked_for(root: Path, name: str) -> None:
+    assert files_of(root) == EVERYWHERE | EXTRA[name]
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_the_template_s_one_pin_is_where_a_release_looks_for_it(root: Path, name: str) -> None:
+    pins = [pin for pin in scan_folder(root, list_folder(root)).pins if pin.editable]
+    (file,) = (file for file in EXTRA[name] if file.endswith("main.tf"))
+    assert [(pin.file, pin.image, pin.tag) for pin in pins] == [(file, REFERENCES[name], "unreleased")]
+    deployment = config.load(root, {}).deployment
+    if name == "no-template":
+        assert deployment is None
+        return
+    assert deployment is not None
+    (hub,) = deployment.hubs
+    folder = ANSWERS[name].get("template_folder", "coder-template")
+    assert (hub, deployment.paths) == (ANSWERS[name].get("coder_template", KIND), {hub: (folder,)})
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_release_s_own_pull_request_releases_nothing(root: Path, name: str) -> None:
+    on = yaml.safe_load((root / ".github" / "workflows" / "release.yaml").read_text())[True]
+    ignored = {"own-folder": ["templates/bare/**"], "defaults": ["coder-template/**"]}
+    ignored["debian-docker-gar"] = ignored["defaults"]
+    assert on["push"].get("paths-ignore") == ignored.get(name)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.skipif(shutil.which("terraform") is None, reason="terraform is not installed")
+def test_terraform_s_files_are_formatted(root: Path) -> None:
+    must_be_clean("terraform", "fmt", "-check", "-diff", "-recursive", root)
+
+
+@pytest.mark.parametrize("name", ["own-folder"])
+def test_shellcheck_finds_nothing(root: Path) -> None:
+    assert os.access(root / "image" / "setup", os.X_OK)
+    must_be_clean("shellcheck", root / "image" / "setup")
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ("coder_template=My Template", "a Coder template's name"),
+        ("coder_template=" + "a" * 33, "32 at most"),
+        ("coder_template=a--b", "a Coder template's name"),
+        ("template_folder=../outside", "expected a folder"),
+        ("template_folder=/etc", "expected a folder"),
+        ("template_folder=a/", "expected a folder"),
+        ('template_folder=a"b', "expected a folder"),
+    ],
+)
+def test_a_bad_answer_is_named(tmp_path: Path, answer: str, says: str) -> None:
+    with pytest.raises(HubtoolError, match=says):
+        new(tmp_path / "workspace", template=KIND, settings=[answer], no_input=True)
+    assert not (tmp_path / "workspace").exists()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with running_store(tmp_path_factory.mktemp("nix")) as environment:
+        yield environment
+
+
+@pytest.fixture
+def expression(repositories: dict[str, Path], tmp_path: Path) -> Path:
+    """A copy of the expression's folder."""
+    return Path(shutil.copytree(repositories[f"{KIND}/defaults"] / "image", tmp_path / "image"))
+
+
+def derivation(folder: Path, store: dict[str, str], *words: str | Path) -> str:
+    return run("nix-instantiate", folder, "--argstr", "nixpkgs", NIXPKGS, *words, env=store).stdout.strip()
+
+
+def test_the_flake_s_output_is_the_same_derivation(expression: Path, store: dict[str, str]) -> None:
+    system = "builtins.currentSystem"
+    nixpkgs = (
+        f'(import {NIXPKGS} {{ system = {system}; config = {{ }}; overlays = [ ]; }}) // {{ outPath = "{NIXPKGS}"; }}'
+    )
+    outputs = f"(import {expression}/flake.nix).outputs {{ self = {{ }}; nixpkgs = {nixpkgs}; }}"
+    made = run("nix-instantiate", "--expr", f"({outputs}).packages.${{{system}}}.default", env=store)
+    assert made.stdout.strip() == derivation(expression, store)
+
+
+def test_authorities_of_one_s_own_change_the_image_whatever_their_files_are_called(
+    expression: Path, store: dict[str, str]
+) -> None:
+    found = [derivation(expression, store)]
+    (expression / "certificates").mkdir()
+    for name in ("README.md", "a.crt", "b and $c; \"d'.crt"):
+        (expression / "certificates" / name).write_text(INTERNAL.read_text() + name)
+        found.append(derivation(expression, store))
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+
+
+class _Mirror(BaseHTTPRequestHandler):
+    """Has the stand-in for nixpkgs under the name of any commit."""
+
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w:gz") as archive:
+            for file in sorted(NIXPKGS.iterdir()):
+                if file.is_file():
+                    archive.add(file, f"nixpkgs-0/{file.name}")
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(made.getvalue())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_nixpkgs_is_fetched_at_the_commit_and_with_the_hash_of_the_lock(
+    expression: Path, store: dict[str, str], tmp_path: Path
+) -> None:
+    lock = json.loads((expression / "flake.lock").read_text())
+    locked = lock["nodes"]["nixpkgs"]["locked"]
+    assert re.fullmatch("[0-9a-f]{40}", locked["rev"])
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Mirror) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        mirror = f"http://127.0.0.1:{server.server_address[1]}/archive"
+        words = ("nix-instantiate", expression, "--argstr", "mirror", mirror)
+        refused = run(*words, env=store, check=False)
+        assert "hash mismatch" in refused.stderr
+        got = re.search(r"got: +(sha256\S+)", refused.stderr)
+        assert got is not None
+        (expression / "flake.lock").write_text(json.dumps(lock).replace(locked["narHash"], got[1]))
+        assert run(*words, env=store).stdout.strip().endswith(f"-{KIND}.tar.gz.drv")
+        server.shutdown()
+    assert set(_Mirror.asked) == {f"/archive/{locked['rev']}.tar.gz"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +260,7 @@ def make_line(
     client = docker.DockerClient(base_url=docker_host)
     for name in made:
         for image in client.images.list(name=name):
-            client.images.remove(image.id, force=True)
+            client.images.remove(str(image.id), force=True)
     client.close()
 
 
@@ -101,17 +281,13 @@ def trusts_internal(root: Path, folder: str) -> None:
 @pytest.fixture(scope="module")
 def nix_line(make_line: Callable[..., Line], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
     """The image of the Nix expression, with packages of a stand-in for nixpkgs."""
-    store = tmp_path_factory.mktemp("nix").resolve()
 
     def changes(root: Path) -> None:
         settings_of(root, "    context: image\n", f"    context: image\n    args: {{nixpkgs: {NIXPKGS}}}\n")
         trusts_internal(root, "certificates")
 
-    folders = {f"NIX_{name.upper()}_DIR": str(store / name) for name in ("store", "state", "log", "conf")}
-    yield make_line("nix", changes, {**folders, "NIX_CONFIG": SETTINGS, "NIX_REMOTE": ""})
-    for path in store.rglob("*"):  # read-only, as Nix leaves it
-        if path.is_dir() and not path.is_symlink():
-            path.chmod(0o755)
+    with running_store(tmp_path_factory.mktemp("nix")) as environment:
+        yield make_line("nix", changes, environment)
 
 
 @pytest.fixture(scope="module")

@@ -70,9 +70,26 @@ class PreparedDebian:
 
     def build(self, engine: Engine, options: BuildOptions) -> Iterator[str]:
         """Build, yielding output lines as they come; raises HubtoolError when it fails."""
+        with spool_folder() as folder:
+            yield from self.write(folder, {**self.job.labels, **options.labels})
+            yield f"loading the image into {engine.name}"
+            engine.load(folder / "image.tar")
+
+    def write(self, folder: Path, labels: Mapping[str, str]) -> Iterator[str]:
+        """Write the image with LABELS as a docker archive, image.tar in FOLDER, yielding output lines as they come."""
         yield from self.inside.notes()
+        yield from make_root(self._wanted(), folder)
+        root = folder / "root.tar"
+        with root.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        layer = StoredLayer(f"sha256:{digest}", root.stat().st_size, lambda: root.open("rb"))
+        labels = {**labels, **({ARCHIVE: self.state.content[:16]} if self.state.content else {})}
+        write_docker_archive(folder / "image.tar", self._config(labels), [layer], str(self.job.reference))
+        root.unlink()
+
+    def _wanted(self) -> Bootstrap:
         debian, site = self.job.settings.debian, self.job.site
-        wanted = Bootstrap(
+        return Bootstrap(
             debian=debian,
             architecture=self.architecture,
             sources=build_sources(debian, site, self.architecture),
@@ -83,17 +100,6 @@ class PreparedDebian:
             keyring=self._keyring,
             ca_bundle=self.job.ca_bundle,
         )
-        with spool_folder() as folder:
-            yield from make_root(wanted, folder)
-            yield f"loading the image into {engine.name}"
-            root = folder / "root.tar"
-            with root.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            layer = StoredLayer(f"sha256:{digest}", root.stat().st_size, lambda: root.open("rb"))
-            labels = {**self.job.labels, **options.labels}
-            labels |= {ARCHIVE: self.state.content[:16]} if self.state.content else {}
-            write_docker_archive(folder / "image.tar", self._config(labels), [layer], str(self.job.reference))
-            engine.load(folder / "image.tar")
 
     @property
     def _environment(self) -> dict[str, str]:

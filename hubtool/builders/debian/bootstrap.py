@@ -92,6 +92,7 @@ def _words(wanted: Bootstrap, folder: Path) -> list[str | Path]:
     # Also for root: what it mounts is then seen by no other program, and gone with it.
     words += ["--mode=unshare"] if os.geteuid() == 0 else []
     words += [f"--architectures={wanted.architecture}", "--aptopt=Acquire::Retries 3"]
+    words += ["--dpkgopt=force-unsafe-io"]
     words += [f"--include={name}" for name in debian.packages]
     words += [f'--aptopt=Acquire::https::CAInfo "{folder / "ca.pem"}"'] if wanted.ca_bundle else []
     words += [f"--customize-hook={folder / 'hook.sh'}", debian.suite, folder / "root.tar"]
@@ -155,7 +156,7 @@ cd /
 umask 022
 . /{INSIDE}/environment
 site=/usr/local/share/hubtool-site
-rm -f etc/apt/apt.conf.d/99mmdebstrap
+rm -f etc/apt/apt.conf.d/99mmdebstrap etc/dpkg/dpkg.cfg.d/99mmdebstrap
 if [ -f "$site/enter.sh" ]; then sh "$site/enter.sh"; fi
 if [ -f {INSIDE}/run ]; then /{INSIDE}/run; fi
 if [ -f "$site/leave.sh" ]; then sh "$site/leave.sh"; fi

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from hubtool.builders.debian.archives import build_sources
 from hubtool.config import Debian, Site, parse
 from hubtool.engines import Engine
 from hubtool.errors import HubtoolError
+from hubtool.image.archive import Archive as ImageArchive
+from hubtool.image.spool import spool_folder
 from hubtool.sandbox import packages
 from tests.builders.conftest import make_job, shell, write_files
 from tests.builders.debian.archive import DATE, Archive, release
@@ -179,6 +182,25 @@ def build(job: BuildJob, engine: Engine) -> list[str]:
         return list(prepared.build(engine, BuildOptions()))
 
 
+# What tells of the machine, or of the moment, that an image was made on.
+LEFT_OUT = {
+    "./etc/resolv.conf",
+    "./etc/hostname",
+    "./etc/apt/apt.conf.d/99mmdebstrap",
+    "./etc/dpkg/dpkg.cfg.d/99mmdebstrap",
+    "./var/log/dpkg.log",
+    "./var/cache/ldconfig/aux-cache",
+    "./dev/null",
+    "./.hubtool",
+}
+
+
+def files_of(image: Path) -> set[str]:
+    """The names in an image's one layer."""
+    with ImageArchive(image) as opened, opened.layers[0].open_tar() as stream, tarfile.open(fileobj=stream) as tar:
+        return set(tar.getnames())
+
+
 @pytest.fixture
 def mmdebstrap() -> None:
     packages.ensure(["mmdebstrap"])
@@ -219,8 +241,13 @@ def test_a_sites_settings_stay_for_those_who_work_in_the_image(
         args={"WORD": "$(it's) a"},
         reference="localhost/test-deb:site",
     )
-    build(job, docker)
+    with DebianBuilder().prepare(job) as prepared, spool_folder() as folder:
+        assert list(prepared.write(folder, {}))
+        docker.load(folder / "image.tar")
+        names = files_of(folder / "image.tar")
     try:
+        assert names >= {"./etc/motd", "./usr/bin/sh", "./etc/apt/sources.list"}
+        assert not names & LEFT_OUT
         image = docker.inspect("localhost/test-deb:site")
         assert image is not None
         assert "PIP_INDEX_URL=http://mirror.example.org/simple" in image.config["Env"]

@@ -10,7 +10,7 @@ import pytest
 from hubtool.sandbox import packages
 
 # Builds see this machine's own shell and Python.
-SETTINGS = "substituters =\nsandbox = false\n"
+SETTINGS = "substituters =\nsandbox = false\ndownload-attempts = 1\n"
 
 
 @pytest.fixture(scope="session")

@@ -113,6 +113,11 @@ EVALUATED: Mapping[str, tuple[Files, Mapping[str, Any], str]] = {
         {"flake": "archive"},
         "the expression cannot be evaluated",
     ),
+    "sources that are nowhere": (
+        {"default.nix": 'import (fetchTarball "http://127.0.0.1:9/nixpkgs.tar.gz") { }'},
+        {},
+        "the expression fetches its sources: have a network",
+    ),
     "an endless recursion": ({"default.nix": "let a = a; in a"}, {}, "infinite recursion"),
     "a binary": ({"default.nix": b"\xff\xfe\x00"}, {}, "the expression cannot be evaluated"),
 }

@@ -133,7 +133,7 @@ BROKEN = {
         "REGION_INIT_SCRIPT was fetched, and not run",
         init={"region_script() {": 'region_script() { fetch "${REGION_INIT_SCRIPT:-}" "$(mktemp)"; return;'},
     ),
-    "arguments lost": Broken("V13", "its arguments were ['first']", init={'"${words[@]}"': '"${words[0]}"'}),
+    "arguments lost": Broken("V13", "its arguments were ['first']", init={'"${words[@]}"': '"${words[0]:-}"'}),
     "repository run": Broken(
         "H1", "PIP_REPOSITORY (", init=before_the_ide('eval "echo using ${PIP_REPOSITORY:-}" || true')
     ),
@@ -143,7 +143,10 @@ BROKEN = {
     "duration run": Broken(
         "H2",
         "GIT_CREDENTIALS_CACHE_DURATION (",
-        init={"[[ ! ${GIT_CREDENTIALS_CACHE_DURATION:-} =~ ^[0-9]+$ ]]": "false"},
+        init={
+            "[[ ! ${GIT_CREDENTIALS_CACHE_DURATION:-} =~ ^[0-9]+$ ]]": "false",
+            "=$GIT_CREDENTIALS_CACHE_DURATION": "=${GIT_CREDENTIALS_CACHE_DURATION:-}",
+        },
     ),
     "token put into the address by sed": Broken(
         "H2",

@@ -11,7 +11,8 @@ let
     PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
     SOURCE_DATE_EPOCH = "315532800";
   } // settings);
-  take = name: words: run name { libraries = if name == "libraries" then "" else "${libraries}"; } "/bin/bash ${./take} ${words}";
+  take = name: words:
+    run name { libraries = if name == "libraries" then "" else "${libraries}"; } "/bin/bash ${./take} ${words}";
   debian = package: take package "programs ${package}";
   libraries = take "libraries" "libraries";
 in

@@ -10,7 +10,8 @@ import platform
 import tarfile
 from pathlib import Path
 
-STORE, MOST = os.environ["store"], int(os.environ["maxLayers"])
+GIVEN = dict(os.environ)
+STORE, MOST = GIVEN["store"], int(GIVEN["maxLayers"])
 
 
 def closure(graph: str) -> list[str]:
@@ -44,26 +45,26 @@ def layer_of(paths: list[str]) -> bytes:
     return made.getvalue()
 
 
-made_here = {os.environ["customisation"], os.environ["named"]}
+made_here = {GIVEN["customisation"], GIVEN["named"]}
 paths = sorted({*closure("customisation"), *closure("named")} - made_here)
 groups = [[path] for path in paths[: MOST - 2]] + ([paths[MOST - 2 :]] if paths[MOST - 2 :] else [])
 layers = [layer_of(group) for group in groups]
-layers.append((Path(os.environ["customisation"]) / "layer.tar").read_bytes())
+layers.append((Path(GIVEN["customisation"]) / "layer.tar").read_bytes())
 
 config = {
     "architecture": {"aarch64": "arm64"}.get(platform.machine(), "amd64"),
     "os": "linux",
     "created": "1970-01-01T00:00:01Z",
-    "config": json.loads(Path(os.environ["conf"]).read_text()),
+    "config": json.loads(Path(GIVEN["conf"]).read_text()),
     "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest() for layer in layers]},
 }
 members = {f"{hashlib.sha256(layer).hexdigest()}/layer.tar": layer for layer in layers}
 text = json.dumps(config).encode()
 name = hashlib.sha256(text).hexdigest() + ".json"
-manifest = [{"Config": name, "RepoTags": [os.environ["reference"]], "Layers": list(members)}]
+manifest = [{"Config": name, "RepoTags": [GIVEN["reference"]], "Layers": list(members)}]
 members |= {name: text, "manifest.json": json.dumps(manifest).encode()}
 with (
-    gzip.GzipFile(os.environ["out"], "wb", compresslevel=1, mtime=0) as out,
+    gzip.GzipFile(GIVEN["out"], "wb", compresslevel=1, mtime=0) as out,
     tarfile.open(fileobj=out, mode="w") as tar,
 ):
     for member, data in members.items():

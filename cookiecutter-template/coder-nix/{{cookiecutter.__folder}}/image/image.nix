@@ -38,7 +38,13 @@ let
     ln -s /etc/ssl/certs/ca-bundle.crt $out/etc/pki/tls/certs/ca-bundle.crt
   '';
 
+  # Who may is what sudoers says.
   permit = "${pkgs.linux-pam}/lib/security/pam_permit.so";
+  pam = ''
+    auth sufficient ${permit}
+    account sufficient ${permit}
+    session optional ${permit}
+  '';
 
   files = lib.mapAttrsToList pkgs.writeTextDir {
     # The workspace user's shell is the one that Coder opens terminals with.
@@ -61,11 +67,8 @@ let
       services: files
       protocols: files
     '';
-    "etc/pam.d/sudo" = ''
-      auth sufficient ${permit}
-      account sufficient ${permit}
-      session optional ${permit}
-    '';
+    "etc/pam.d/sudo" = pam;
+    "etc/pam.d/sudo-i" = pam;
   };
 in
 pkgs.dockerTools.buildLayeredImage {

@@ -2,7 +2,6 @@
 # Installs R $R_VERSION: the distribution's own where it has that version, else Posit's build of it.
 set -euo pipefail
 
-here=$(dirname "$0")
 export DEBIAN_FRONTEND=noninteractive
 # shellcheck source=/dev/null
 . /etc/os-release
@@ -23,7 +22,3 @@ else
   rm "/tmp/$file"
 fi
 rm -rf /var/lib/apt/lists/*
-
-install -d -o onyxia -g users /opt/r-packages
-cran=${CRAN:-https://packagemanager.posit.co/cran/__linux__/$VERSION_CODENAME/latest}
-sed "s#@CRAN@#$cran#" "$here/Rprofile.site" >> "$(R RHOME)/etc/Rprofile.site"
