@@ -213,10 +213,19 @@ def _run(variant: Variant, prepared: Prepared, engine: Engine, options: BuildOpt
             for line in prepared.build(engine, options):
                 output.line(line)
     except HubtoolError as error:
-        hint = "\n  ".join(filter(None, [error.hint, f"the whole log: {log}"]))
+        hint = "\n  ".join(filter(None, [error.hint, _needs(variant, error), f"the whole log: {log}"]))
         raise HubtoolError(error.message, where=error.where, hint=hint) from error
     except OSError as error:
         raise HubtoolError(f"the build stopped: {error.strerror}: {error.filename or log}") from error
+
+
+def _needs(variant: Variant, error: HubtoolError) -> str:
+    """What a build for another platform lacks here."""
+    platform = variant.job.settings.platform
+    if not platform or "exec format error" not in f"{error.message}{error.hint}":
+        return ""
+    emulator = f"docker run --privileged --rm tonistiigi/binfmt --install {platform.partition('/')[2]}"
+    return f"this machine does not run what is made for {platform}: build it on one that does, or {emulator}"
 
 
 def _checked(ingredients: Ingredients, fingerprint: str, bases: Bases, engine: Engine) -> str:

@@ -21,6 +21,7 @@ from hubtool.plan.picture import boxes, mermaid, svg
 from hubtool.plan.source import Source, read_source
 from hubtool.reference import ImageReference
 
+RUNNERS = {"linux/arm64": "ubuntu-24.04-arm"}  # GitHub's own, by platform
 MOST_LEGS = 256  # of a matrix (docs.github.com: usage limits of GitHub Actions)
 
 
@@ -127,6 +128,8 @@ def as_data(config: Config, node: Node, decision: Decision) -> dict[str, Any]:
         "why": decision.why,
         "reference": str(node.reference),
         "references": [str(reference) for reference in node.references],
+        "joined": [str(node.repository.with_tag(tag)) for tag in node.joined.values()],
+        "platform": node.platform,
         "parent": node.parent,
         "base": node.base,
         "builder": image.builder,
@@ -153,6 +156,7 @@ def matrix(graph: Graph, nodes: Sequence[Node], decisions: Mapping[str, Decision
                     "name": node.safe_id,
                     "reference": str(node.reference),
                     "parent": node.parent or "",
+                    "runner": RUNNERS.get(node.platform or "", "ubuntu-latest"),
                 }
             )
     for name, stage in stages.items():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hubtool import config as configuration
+from hubtool.commands.joining import join
 from hubtool.commands.one_push import Pushed, PushRules
 from hubtool.commands.publish import check_push, push_variant
 from hubtool.console import bytes_text, github_output, github_summary, result, result_json, say, table
@@ -49,10 +50,19 @@ def push(
     try:
         for variant in variants:
             done.append(push_variant(variant, chosen, rules))
+        done = done if staged else _with_joined(variants, done, rules)
     finally:
         if not dry_run:
             tell_github(done)
     _print(done, as_json)
+
+
+def _with_joined(variants: Sequence[Variant], done: Sequence[Pushed], rules: PushRules) -> list[Pushed]:
+    """DONE, with those that are one image for several platforms as one, where all of these are there."""
+    joined = join(variants, done, rules)
+    names = {one.image for one in joined}
+    pairs = zip(variants, done, strict=True)
+    return [*joined, *(one for variant, one in pairs if not names & {variant.whole, one.image})]
 
 
 def _print(done: Sequence[Pushed], as_json: bool) -> None:

@@ -14,6 +14,7 @@ from hubtool.commands import bump as bumping
 from hubtool.commands.ask import may_push, which
 from hubtool.commands.build import Built, build_variant, on_parent, take_built
 from hubtool.commands.build_cache import CacheRules
+from hubtool.commands.joining import join
 from hubtool.commands.one_push import Pushed, PushRules
 from hubtool.commands.publish import check_push, push_variant, set_tags
 from hubtool.commands.push import as_data, tell_github
@@ -96,7 +97,7 @@ def release(
         console.say("nothing was pushed; hubtool release goes on from here")
         run.raise_failures()
         return
-    pushed = _push_all(run.ready, rules, chosen)
+    pushed = join(run.ready, _push_all(run.ready, rules, chosen), rules)
     tell_github(pushed)
     run.raise_failures()
     bumps = _bump(pushed, target, bumping.tests_of(config, root), dry_run) if target else []

@@ -18,6 +18,10 @@ AxisValue = Annotated[str, Field(pattern=f"^{VALUE.pattern}$")]
 Some = Literal["all", "first"] | tuple[AxisValue, ...]
 
 
+PLATFORM = "platform"  # the axis whose values are platforms
+ARCHITECTURES = ("amd64", "arm64")
+
+
 class Skip(Model):
     """Variants that are not built unless they are named. ``where`` has values of axes; all of them must hold."""
 

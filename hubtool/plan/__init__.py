@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from hubtool.builders import BuildJob
@@ -52,6 +53,9 @@ class Variant:
     ``reference`` has registry, repository and the tag that hubs pin; that tag ``moves`` where it is to name another
     image from time to time. ``further`` tags name the same image, each with whether it moves; ``newest`` is the tag
     that its newest release gets beside. ``freshness`` is the age from which on it is built again.
+
+    ``partners`` are the variants that differ from it in their platform alone, itself among them, if there are any: all
+    of them are released together as ``whole``, under the tags ``joined``: (its own, the shared one, whether it moves).
     """
 
     image: str
@@ -68,6 +72,9 @@ class Variant:
     parent: str | None = None
     parent_id: str = ""
     newest: str = NEWEST
+    whole: str = ""
+    partners: frozenset[str] = frozenset()
+    joined: tuple[tuple[str, str, bool], ...] = ()
 
 
 def read_graph(config: Config, root: Path, source: Source) -> Graph:
@@ -103,7 +110,7 @@ def make_plan(
     if tag:
         chosen = [_tagged(node, tag) for node in chosen]
         _check_one_a_repository(chosen, tag)
-    maker = _Maker(config, root, source, labels or {}, Counter(node.repository.name for node in graph.nodes.values()))
+    maker = _Maker(config, root, source, labels or {}, graph)
     return [maker.variant(node) for node in chosen]
 
 
@@ -114,13 +121,15 @@ def names_of(config: Config, root: Path, source: Source, images: Sequence[str] =
 
 def _tagged(node: Node, tag: str) -> Node:
     node.repository.with_tag(tag)  # raises for what is no tag
-    return replace(node, tags=(tag,), moving=frozenset(), versioned=frozenset())
+    own = f"{tag}{node.platform.replace('linux/', '-')}" if node.joined and node.platform else tag
+    joined = {own: tag} if node.joined else {}
+    return replace(node, tags=(own,), joined=joined, moving=frozenset(), versioned=frozenset())
 
 
 def _check_one_a_repository(chosen: Sequence[Node], tag: str) -> None:
-    by_name: dict[str, list[str]] = {}
+    by_name: dict[str, dict[str, None]] = {}
     for node in chosen:
-        by_name.setdefault(node.repository.name, []).append(node.id)
+        by_name.setdefault(node.repository.name, {})[node.whole] = None
     for name, ids in by_name.items():
         if len(ids) > 1:
             raise HubtoolError(f"{' and '.join(ids)} would all be {name}:{tag}", hint="name one of them")
@@ -128,17 +137,33 @@ def _check_one_a_repository(chosen: Sequence[Node], tag: str) -> None:
 
 @dataclass(frozen=True)
 class _Maker:
-    """Makes variants of nodes; ``shared`` is how many have a repository."""
+    """Makes variants of nodes of the graph."""
 
     config: Config
     root: Path
     source: Source
     labels: Mapping[str, str]
-    shared: Mapping[str, int]
+    graph: Graph
+
+    @cached_property
+    def shared(self) -> Mapping[str, int]:
+        """How many have a repository."""
+        return Counter(node.repository.name for node in self.graph.nodes.values())
+
+    @cached_property
+    def partners(self) -> Mapping[str, frozenset[str]]:
+        """Those that have an id together."""
+        found: dict[str, set[str]] = {}
+        for node in self.graph.nodes.values():
+            if node.joined and not node.skip:
+                found.setdefault(node.whole, set()).add(node.id)
+        return {whole: frozenset(ids) for whole, ids in found.items()}
 
     def variant(self, node: Node) -> Variant:
         config = self.config
-        settings = config.images[node.image].model_copy(update={"base": node.base, "args": node.args})
+        settings = config.images[node.image].model_copy(
+            update={"base": node.base, "args": node.args, "platform": node.platform}
+        )
         own = "" if self.shared[node.repository.name] == 1 else f"-{node.safe_id}"
         job = BuildJob(
             image=node.id,
@@ -164,6 +189,9 @@ class _Maker:
             further=tuple((tag, tag in node.moving) for tag in node.tags if tag != node.reference.tag),
             parent=node.parent,
             newest=NEWEST + own,
+            whole=node.whole,
+            partners=self.partners.get(node.whole, frozenset()) | ({node.id} if node.joined else frozenset()),
+            joined=tuple((tag, whole, tag in node.moving) for tag, whole in node.joined.items()),
         )
 
     def _context(self, written: str, image: str) -> Path:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from hubtool.config import Config
@@ -45,11 +44,6 @@ def target_names(graph: Graph) -> dict[str, str]:
     return names
 
 
-def _alike(name: str) -> Iterator[str]:
-    yield name
-    yield from (f"{name}-{number}" for number in itertools.count(2))
-
-
 def _target(config: Config, node: Node, names: dict[str, str]) -> dict[str, Any]:
     image = config.images[node.image]
     base = PARENT if node.parent else node.base
@@ -64,8 +58,8 @@ def _target(config: Config, node: Node, names: dict[str, str]) -> dict[str, Any]
         target["contexts"] = {PARENT: f"target:{names[node.parent]}"}
     if image.target:
         target["target"] = image.target
-    if image.platform:
-        target["platforms"] = [image.platform]
+    if node.platform:
+        target["platforms"] = [node.platform]
     if image.secrets:
         target["secret"] = [f"id={name},env={variable}" for name, variable in image.secrets.items()]
     return {key: value for key, value in target.items() if value}

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from hubtool.config import Config, Image, place
+from hubtool.config.stack import ARCHITECTURES, PLATFORM
 from hubtool.errors import HubtoolError, Where
 from hubtool.plan.axes import Point, axes_of, points, skipped
 from hubtool.plan.patterns import fill
@@ -25,6 +26,10 @@ class Node:
     parent's; ``skip`` says why it is left out, "" where it is not. Those of its tags are ``moving`` whose pattern has
     none of {date}, {commit} and {version}: they name another image from time to time. Those are ``versioned`` that only
     another version makes others.
+
+    Variants that differ on the axis ``platform`` alone share their tags: each has its own, ending in its platform, and
+    ``joined`` has the shared tag of each of these. ``whole`` is the id that they have together, ``id`` where the image
+    is made for one platform.
     """
 
     id: str
@@ -40,6 +45,9 @@ class Node:
     parent: str | None
     stage: int
     skip: str
+    platform: str | None
+    whole: str
+    joined: Mapping[str, str]
 
     @property
     def safe_id(self) -> str:
@@ -103,6 +111,10 @@ class Graph:
         return max((node.stage for node in self.nodes.values()), default=0)
 
 
+def _named(image: str, values: Sequence[str]) -> str:
+    return f"{image}[{','.join(values)}]" if values else image
+
+
 def select(graph: Graph, names: Sequence[str], file: Path) -> list[Node]:
     """The variants that NAMES mean: IMAGE is all of its variants but the skipped, IMAGE[VALUE,…] those with these
     values. All but the skipped where there are no names. Raises HubtoolError for a name that means none."""
@@ -147,6 +159,9 @@ def make_graph(config: Config, file: Path, words: Mapping[str, str], tags: Seque
 def _check_axes(config: Config, file: Path) -> None:
     for axis, values in config.axes.items():
         for number, value in enumerate(values):
+            if axis == PLATFORM and value not in ARCHITECTURES:
+                hint = f"platforms here: {', '.join(ARCHITECTURES)}"
+                raise HubtoolError(f"no platform '{value}'", where=place(file, "axes", axis, number), hint=hint)
             if value in values[:number]:
                 raise HubtoolError(f"'{value}' stands here twice", where=place(file, "axes", axis, number))
 
@@ -182,7 +197,7 @@ class _Maker:
     words: Mapping[str, str]
     tags: Sequence[str]
     made: dict[str, dict[tuple[str, ...], Node]] = field(default_factory=dict)  # by image, then values
-    taken: dict[tuple[str, str], Node] = field(default_factory=dict)  # by repository and tag
+    taken: dict[tuple[str, str], str] = field(default_factory=dict)  # whose a repository's tag is
 
     @cached_property
     def values(self) -> frozenset[str]:
@@ -200,8 +215,10 @@ class _Maker:
         return found
 
     def _id(self, name: str, point: Point) -> str:
-        values = [point[axis] for axis in self._varied(name)]
-        return f"{name}[{','.join(values)}]" if values else name
+        return _named(name, [point[axis] for axis in self._varied(name)])
+
+    def _whole(self, name: str, point: Point) -> str:
+        return _named(name, [point[axis] for axis in self._varied(name) if axis != PLATFORM])
 
     def _varied(self, name: str) -> list[str]:
         """The axes that the image has several values on."""
@@ -210,8 +227,18 @@ class _Maker:
 
     def _node(self, name: str, image: Image, point: Point) -> Node:
         parent = self._parent(name, image, point) if image.parent else None
+        if parent and PLATFORM in point and PLATFORM not in parent.point:
+            raise HubtoolError(
+                f"{name} is made for several platforms, and {parent.id}, which it is built on, is not",
+                where=place(self.file, "images", name, "axes"),
+                hint=f"give {image.parent} the axis {PLATFORM} too",
+            )
         words = {"image": name, **self.words, **({"version": image.version} if image.version else {})}
-        tags = self._tags(name, image, point, words)
+        shared = self._tags(name, image, point, words)
+        platform = point.get(PLATFORM)
+        ending = f"-{platform}" if PLATFORM in self._varied(name) else ""
+        joined = {} if self._tells_platform(name, image) else {f"{tag}{ending}": tag for tag in shared if ending}
+        tags = {f"{tag}{ending}" if joined else tag: kind for tag, kind in shared.items()}
         node = Node(
             id=self._id(name, point),
             image=name,
@@ -226,6 +253,9 @@ class _Maker:
             parent=parent.id if parent else None,
             stage=parent.stage + 1 if parent else 1,
             skip=skipped(image.skip, point) or (f"{parent.id} is left out" if parent and parent.skip else ""),
+            platform=f"linux/{platform}" if platform else image.platform,
+            whole=self._whole(name, point) if joined else self._id(name, point),
+            joined=joined,
         )
         self._check_references(node)
         return node
@@ -267,7 +297,7 @@ class _Maker:
 
     def _tags(self, name: str, image: Image, point: Point, words: Mapping[str, str]) -> dict[str, str]:
         """Each tag with its kind: moving, versioned, dated."""
-        varied = [f"{{{axis}}}" for axis in self._varied(name)]
+        varied = [f"{{{axis}}}" for axis in self._varied(name) if axis != PLATFORM]
         patterns = image.tags or ["-".join([tag, *varied]) for tag in self.tags]
         tags = {self._filled(text, point, words, name, "tags"): self._kind(text) for text in patterns}
         for tag in tags:
@@ -275,6 +305,13 @@ class _Maker:
                 where = place(self.file, "images", name, "tags")
                 raise HubtoolError(f"'{tag}', the tag of {self._id(name, point)}, is not a tag", where=where)
         return tags
+
+    def _tells_platform(self, name: str, image: Image) -> bool:
+        """Whether its patterns say the platform, so that no two platforms have a tag in common."""
+        said = {PLATFORM, *ARCHITECTURES}
+        return any(
+            f"{mark}{word}}}" in text for text in image.tags for word in said for mark in ("{", "{-", "{.", "{_")
+        )
 
     def _kind(self, pattern: str) -> str:
         if any(word in pattern for word in ("{date}", "{commit}", *self.tags)):
@@ -310,11 +347,11 @@ class _Maker:
                     )
 
     def _check_references(self, node: Node) -> None:
-        for tag in node.tags:
-            other = self.taken.setdefault((node.repository.name, tag), node)
-            if other is not node:
+        for tag, owner in [(tag, node.id) for tag in node.tags] + [(tag, node.whole) for tag in node.joined.values()]:
+            other = self.taken.setdefault((node.repository.name, tag), owner)
+            if other != owner:
                 raise HubtoolError(
-                    f"{node.id} and {other.id} are both {node.repository.with_tag(tag)}",
+                    f"{owner} and {other} are both {node.repository.with_tag(tag)}",
                     where=place(self.file, "images", node.image, "tags"),
                     hint="let the pattern hold every axis, as {python}",
                 )

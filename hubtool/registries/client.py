@@ -181,13 +181,16 @@ class RegistryClient:
     def put_index(self, images: Mapping[str, str], ref: str, annotations: Mapping[str, str] = {}) -> str:
         """Publish an index over images of this repository, by platform like linux/amd64; returns its digest,
         which is the same for the same images."""
+        return self.put_manifest(self.make_index(images, annotations), OCI_INDEX, ref)
+
+    def make_index(self, images: Mapping[str, str], annotations: Mapping[str, str] = {}) -> bytes:
+        """The index that put_index would publish; raises RegistryError for an image that is not there."""
         found = {platform: self.head_manifest(digest) for platform, digest in images.items()}
         for platform, image in found.items():
             if image is None or image.media_type not in MANIFESTS:
                 name = self.session.reference.name
                 raise RegistryError(f"{name} has no image {images[platform]}, for the index over {platform}")
-        there = {platform: image for platform, image in found.items() if image}
-        return self.put_manifest(platform_index(there, annotations), OCI_INDEX, ref)
+        return platform_index({platform: image for platform, image in found.items() if image}, annotations)
 
     def referrers(self, digest: str, artifact_type: str = "") -> list[Descriptor]:
         """What is attached to the manifest DIGEST, of one type or of all, by digest; none where nothing is."""

@@ -95,6 +95,60 @@ def test_parents_stand_before_children_whatever_the_files_order(tmp_path: Path) 
     assert graph.descendants(["b"]) == {"b", "c"}
 
 
+PLATFORMS = "registry: quay.io/team\naxes: {platform: [amd64, arm64]}\nimages:\n"
+
+
+def test_platforms_have_tags_of_their_own_and_share_those_that_are_declared(tmp_path: Path) -> None:
+    text = "  a: {axes: [platform], tags: [latest, 'v{version}'], version: '1'}\n  b: {from: a, axes: [platform]}\n"
+    graph = graph_of(tmp_path, text, PLATFORMS)
+    arm = graph.nodes["a[arm64]"]
+    assert (arm.platform, arm.whole, arm.tags) == ("linux/arm64", "a", ("latest-arm64", "v1-arm64"))
+    assert arm.joined == {"latest-arm64": "latest", "v1-arm64": "v1"}
+    assert (arm.reference.tag, arm.moving, arm.versioned) == ("v1-arm64", {"latest-arm64"}, {"v1-arm64"})
+    assert graph.nodes["b[arm64]"].parent == "a[arm64]"
+
+
+def test_tags_that_say_the_platform_share_nothing(tmp_path: Path) -> None:
+    node = graph_of(tmp_path, "  a: {axes: [platform], tags: ['x{-arm64}']}\n", PLATFORMS).nodes["a[amd64]"]
+    assert (node.tags, node.joined, node.whole, node.platform) == (("x",), {}, "a[amd64]", "linux/amd64")
+
+
+def test_one_platform_alone_has_nothing_to_share(tmp_path: Path) -> None:
+    graph = graph_of(tmp_path, "  a: {axes: {platform: [arm64]}, tags: [x]}\n  b: {axes: [platform]}\n", PLATFORMS)
+    assert (graph.nodes["a"].tags, graph.nodes["a"].joined, graph.nodes["a"].platform) == (("x",), {}, "linux/arm64")
+
+
+@pytest.mark.parametrize(
+    ("text", "head", "where", "says"),
+    [
+        (
+            "  a: {axes: [platform]}\n",
+            PLATFORMS.replace("arm64", "s390x"),
+            "2: axes.platform[1]",
+            "no platform 's390x'",
+        ),
+        (
+            "  a:\n  b: {from: a, axes: [platform]}\n",
+            PLATFORMS,
+            "5: images.b.axes",
+            "b is made for several platforms, and a, which it is built on, is not",
+        ),
+        (
+            "  a: {axes: [platform], tags: [x], repository: r}\n  b: {tags: [x], repository: r}\n",
+            PLATFORMS,
+            "5: images.b.tags",
+            "b and a are both quay.io/team/r:x",
+        ),
+    ],
+    ids=["no such platform", "a parent for one platform", "a shared tag of another image"],
+)
+def test_platforms_that_can_not_be_are_errors(tmp_path: Path, text: str, head: str, where: str, says: str) -> None:
+    with pytest.raises(HubtoolError) as raised:
+        graph_of(tmp_path, text, head)
+    assert says in raised.value.message
+    assert str(raised.value.where).endswith(f"hubtool.yaml:{where}")
+
+
 @dataclass(frozen=True)
 class Wrong:
     """Images that can't be planned: the line and key at fault, and words of the error."""
