@@ -81,7 +81,7 @@ def test_the_fingerprint_follows_the_archives_packages_and_not_their_signature(
     assert made(tmp_path, archive) == first
     archive.put["/debian-security/dists/bookworm-security/InRelease"] = release(digest="d" * 64)
     moved = made(tmp_path, archive)
-    assert (moved.content, moved.archive) != (first.content, first.archive)
+    assert moved.content != first.content
     assert moved.archive != first.archive
     assert made(tmp_path, archive, debian={"updates": False}).archive not in (first.archive, moved.archive)
 
