@@ -92,6 +92,11 @@ def test_a_snapshot_is_asked_for_nothing(archive: Archive, tmp_path: Path) -> No
     assert not archive.asked
 
 
+def test_a_snapshot_that_is_still_to_come_is_refused(archive: Archive, tmp_path: Path) -> None:
+    with pytest.raises(HubtoolError, match="20990101T000000Z is still to come"):
+        made(tmp_path, archive, debian={"snapshot": "20990101T000000Z"})
+
+
 ANSWERS: Mapping[str, tuple[bytes | int, str]] = {
     "404": (404, "has no suite bookworm"),
     "500": (500, "can't be read"),
