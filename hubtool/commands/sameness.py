@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hubtool.builders import BASE_DIGEST, CREATED, REVISION
+from hubtool.builders import ARCHIVE, BASE_DIGEST, CREATED, REVISION
 from hubtool.commands.earlier import LAYER, document_of
 from hubtool.commands.promotion import FINGERPRINT
 from hubtool.image.groups import VOLATILE
@@ -30,7 +30,7 @@ TELLING = frozenset(
     }
 )
 TELLING_SETTINGS = frozenset({"Hostname", "Image", "Labels"})
-TELLING_LABELS = frozenset({REVISION, CREATED, FINGERPRINT, BASE_DIGEST, "io.buildah.version"})
+TELLING_LABELS = frozenset({REVISION, CREATED, FINGERPRINT, BASE_DIGEST, ARCHIVE, "io.buildah.version"})
 
 
 @dataclass(frozen=True)

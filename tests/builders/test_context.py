@@ -101,3 +101,26 @@ def test_what_the_build_names_goes_into_the_image(tmp_path: Path) -> None:
     context = Context()
     context.add_repository(tmp_path, "", [])
     assert names(context) == {"README.md", "pyproject.toml"}
+
+
+def test_a_context_that_is_written_tells_of_no_time_and_no_umask(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for name, mode in (("a/b", 0o664), ("c", 0o777)):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(name)
+        (source / name).chmod(mode)
+    (source / "link").symlink_to("/nowhere")
+    context = Context()
+    context.add_repository(source, "", [])
+    context.add("made", b"data", 0o755)
+    target = tmp_path / "target"
+    context.write(target)
+    found = {path.relative_to(target).as_posix(): path.lstat() for path in target.rglob("*")}
+    assert {status.st_mtime for status in found.values()} == {1.0}
+    assert {name: status.st_mode & 0o777 for name, status in found.items() if name not in ("a", "link")} == {
+        "a/b": 0o644,
+        "c": 0o755,
+        "made": 0o755,
+    }
+    assert os.readlink(target / "link") == "/nowhere"
+    assert (target / "made").read_bytes() == b"data"

@@ -54,6 +54,7 @@ def labels(**changes: str) -> Mapping[str, Any]:
         image(created="2026-02-02T00:00:00Z", history=[]),
         image(layers=("1", "2", "written anew")),
         image(**labels(revision="2", created="3", base_digest="sha256:4")),
+        image(**settings(Labels={"a": "b", "hubtool.archive": "0"})),
         image(**INLINE_CACHE),
         image(parent="sha256:0", container="0", container_config={"Hostname": "builder"}),
         image(**settings(Hostname="builder", Image="sha256:0")),

@@ -91,8 +91,10 @@ def read_state(debian: Debian, sources: Sequence[Source], architecture: str, ca_
     """The state of SOURCES: the snapshot's, which nothing is asked for, else what their Release files say of packages
     for ARCHITECTURE. Raises HubtoolError where they can't be read. (That they are genuine is apt's to find.)"""
     if debian.snapshot:
-        then = datetime.datetime.strptime(debian.snapshot, SNAPSHOT_FORMAT)
-        return State("", then.replace(tzinfo=datetime.UTC))
+        then = datetime.datetime.strptime(debian.snapshot, SNAPSHOT_FORMAT).replace(tzinfo=datetime.UTC)
+        if then > datetime.datetime.now(datetime.UTC):  # for which one gets the newest, another one each day
+            raise HubtoolError(f"the snapshot {debian.snapshot} is still to come", hint="mend debian.snapshot")
+        return State("", then)
     dates, found = [], hashlib.sha256()
     with httpx.Client(verify=_trust(ca_bundle), timeout=SECONDS, follow_redirects=True) as client:
         for source in sources:

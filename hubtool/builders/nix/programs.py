@@ -49,7 +49,7 @@ def evaluate(job: BuildJob, folder: Path) -> str:
         raise HubtoolError("is kept out of images, hence out of this one's expression", where=Where(job.context / file))
     words = _flake_words(job, folder) if file == FLAKE else _file_words(job, folder / file)
     try:
-        told = run(*words, env=_environment(job)).stdout.split()
+        told = run(*words, cwd=folder, env=_environment(job)).stdout.split()
     except ProcessError as error:
         raise _explained("the expression cannot be evaluated", error, job.context / file) from error
     if len(told) != 1:
@@ -97,8 +97,9 @@ def _file_words(job: BuildJob, file: Path) -> list[str]:
 
 def _flake_words(job: BuildJob, folder: Path) -> list[str]:
     output = f"packages.{SYSTEMS[platform_of(job)]}.{job.settings.nix.flake or 'default'}.drvPath"
-    place = f"path:{quote(str(folder))}#{output}"
-    return ["nix", *FLAKES, "eval", "--raw", "--no-update-lock-file", *_options(job), place]
+    # Nix versions differ in how such a URL is quoted; the working folder needs none, but may be in a git repository.
+    place = f"path:{folder}" if quote(str(folder)) == str(folder) else "."
+    return ["nix", *FLAKES, "eval", "--raw", "--no-update-lock-file", *_options(job), f"{place}#{output}"]
 
 
 def _options(job: BuildJob) -> list[str]:

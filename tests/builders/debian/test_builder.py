@@ -81,7 +81,7 @@ def test_the_fingerprint_follows_the_archives_packages_and_not_their_signature(
     assert made(tmp_path, archive) == first
     archive.put["/debian-security/dists/bookworm-security/InRelease"] = release(digest="d" * 64)
     moved = made(tmp_path, archive)
-    assert (moved.content, moved.archive) != (first.content, first.archive)
+    assert moved.content != first.content
     assert moved.archive != first.archive
     assert made(tmp_path, archive, debian={"updates": False}).archive not in (first.archive, moved.archive)
 
@@ -90,6 +90,11 @@ def test_a_snapshot_is_asked_for_nothing(archive: Archive, tmp_path: Path) -> No
     found = made(tmp_path, archive, debian={"snapshot": SNAPSHOT})
     assert found.archive == ""
     assert not archive.asked
+
+
+def test_a_snapshot_that_is_still_to_come_is_refused(archive: Archive, tmp_path: Path) -> None:
+    with pytest.raises(HubtoolError, match="20990101T000000Z is still to come"):
+        made(tmp_path, archive, debian={"snapshot": "20990101T000000Z"})
 
 
 ANSWERS: Mapping[str, tuple[bytes | int, str]] = {

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -175,7 +176,7 @@ def test_an_image_for_another_machine_is_refused(nix: None, docker: Engine, tmp_
         list(prepared.build(docker, BuildOptions()))
 
 
-HOSTILE = ["$(touch /tmp/hubtool-was-here)", "'; exit 1; '", '"${builtins.currentTime}"', "--help", "a\nb", "ä"]
+HOSTILE = ["$(touch /tmp/hubtool-was-here)", "'; exit 1; '", '"${builtins.currentTime}"', "--help", "a\nb", "ä", " a "]
 
 
 @pytest.mark.parametrize("word", HOSTILE, ids=map(ascii, HOSTILE))
@@ -184,6 +185,15 @@ def test_an_argument_is_a_word_to_nix_whatever_it_is(nix: None, tmp_path: Path, 
     folder = tmp_path / "it's a #folder?"
     with NixBuilder().prepare(job_of(folder, {}, {"default.nix": expression}, args={"word": word})) as prepared:
         assert json.dumps(word, ensure_ascii=False) in Path(prepared.derivation).read_text()
+
+
+def test_a_temporary_folder_may_have_any_name(nix: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "it's a #folder?a=b%20"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert made(tmp_path / "a", FLAKE_FILES, {"flake": "archive"}).content
+    assert made(tmp_path / "b").content
 
 
 def test_without_nix_it_is_said_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
