@@ -7,7 +7,9 @@ import subprocess
 import git
 import pytest
 
-from tests.builders.conftest import write_files
+from hubtool.engines import get_engine
+from hubtool.sandbox.network import private_bundle
+from tests.builders.conftest import shell, write_files
 from tests.commands.stacks import HEAD, VARIANTS, Stack
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -82,6 +84,45 @@ def test_a_variant_that_fails_takes_only_what_is_built_on_it(stack: Stack) -> No
     assert stack.tags("bundle") == {f"red-{commit}"}
     assert stack.tags("app") == {f"red-{commit}"}
     assert len(stack.tags("lang")) == 8
+
+
+HUB = """\
+registry: {registry}/stack
+images:
+  base: {{builder: dockerfile, context: base, base: "{base}", contract: none}}
+  hub: {{from: base, context: hub, environment: uv, contract: none}}
+"""
+
+
+def test_repo2docker_builds_on_an_image_of_the_file(stack: Stack, base_image: str) -> None:
+    docker = get_engine("docker")
+    bundle = private_bundle()
+    site = {"HUBTOOL_CA_BUNDLE": str(bundle)} if bundle else {}
+    files = {
+        "hubtool.yaml": HUB.format(registry=stack.host, base=base_image),
+        "base/Dockerfile": HEAD + "RUN echo one > /etc/marker\n",
+        "hub/requirements.txt": "six==1.17.0\n",
+        "hub/.python-version": "3.11\n",
+    }
+    write_files(stack.root, files)
+    stack.commit("a hub on a base")
+    done = stack.run("build", **site)
+    assert done.returncode == 0, done.stderr
+    base, hub = done.stdout.split()
+    shown = shell(docker, hub, "cat /etc/marker; python -c 'import six; print(six.__version__)'")
+    assert shown.split() == ["one", "1.17.0"]
+    parent, child = docker.inspect(base), docker.inspect(hub)
+    assert parent
+    assert child
+    assert child.config["Labels"]["org.opencontainers.image.base.digest"] == parent.id
+    assert child.config["User"] in ("jovyan", "1000")
+
+    write_files(stack.root, {"base/Dockerfile": HEAD + "RUN echo two > /etc/marker\n"})
+    stack.commit("another base")
+    assert stack.plan()["hub"] == ("build", "built on base")
+    again = stack.run("build", **site)
+    assert len(built_in(again)) == 2
+    assert shell(docker, again.stdout.split()[1], "cat /etc/marker").strip() == "two"
 
 
 def test_one_variant_is_built_with_what_it_stands_on(stack: Stack) -> None:
