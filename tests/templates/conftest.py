@@ -135,7 +135,7 @@ TEMPLATES: dict[str, dict[str, dict[str, str]]] = {
             "languages": "r",
             "r_versions": "4.6.1 4.5.3 4.4.3",
             "registry": "123456789012.dkr.ecr.us-west-2.amazonaws.com",
-            "charts": "charts/rstudio",
+            "charts": "charts/rstudio, catalogue/r/vscode-r",
         },
         "no-charts": {"deployment_repository": "none", "base_image": "default"},
     },

@@ -332,3 +332,29 @@ def test_tools_trust_the_site_s_authority_by_every_recipe(tried: Tried, name: st
     assert [line for line in said.splitlines() if re.fullmatch(r"\w+ (works|fails)", line)] == [
         f"{tool} {word}" for tool in TOOLS[image]
     ], said
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+def test_sessions_of_rstudio_know_what_the_container_was_started_with(
+    stack: Stack, site: Site, docker_host: str
+) -> None:
+    client = docker_sdk.DockerClient(docker_host)
+    odd = 'it\'s "quoted" $HOME `id` \\ and\nanother line'
+    variables = {
+        "R_REPOSITORY": f"{site.plain}/{CRAN}",
+        "PATH_TO_CA_BUNDLE": "/etc/hostname",
+        "ODD": odd,
+        "PASSWORD": "x",
+    }
+    container = client.containers.run(stack.references["rstudio"], environment=variables, detach=True)
+    try:
+        assert any(b"listening on" in line for line in container.logs(stream=True, follow=True))
+        # As RStudio begins one: with nothing of its own environment
+        session = ["env", "-i", "RSTUDIO=1", "HOME=/home/onyxia", "PATH=/usr/bin:/bin", "Rscript", "-e"]
+        code = 'writeLines(c(getOption("repos"), Sys.getenv(c("CURL_CA_BUNDLE", "PASSWORD", "ODD"))))'
+        said = container.exec_run([*session, code], user="1000").output
+        assert bytes(said).decode() == f"{site.plain}/{CRAN}\n/etc/hostname\n\n{odd}\n"
+    finally:
+        container.remove(force=True)
+        client.close()
