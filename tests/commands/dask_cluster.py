@@ -29,12 +29,20 @@ class Cluster:
     workers: dict[str, str] = field(default_factory=dict)
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def add(self, name: str, environment: Mapping[str, str]) -> str:
-        """Start the worker NAME with ENVIRONMENT; its address."""
+    def add(self, name: str, environment: Mapping[str, str], *, nanny: bool = False) -> str:
+        """Start the worker NAME with ENVIRONMENT, with a NANNY, which starts it again, or without; its address."""
         folder = self.folder / name
         folder.mkdir()
         alias = f"{name}-{uuid.uuid4().hex[:6]}"  # a worker that died keeps its name for a while
-        words = [self.address, "--name", alias, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+        words = [
+            self.address,
+            "--name",
+            alias,
+            "--nthreads",
+            "1",
+            "--no-dashboard",
+            "--nanny" if nanny else "--no-nanny",
+        ]
         argv = [sys.executable, "-m", "distributed.cli.dask_worker", *words, "--local-directory", str(folder)]
         env = {**environment, "TMPDIR": str(folder)}
         self.running[name] = self.stack.enter_context(
@@ -57,11 +65,11 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[Cluster]:
+def cluster(folder: Path, scheme: str = "tcp") -> Iterator[Cluster]:
     """A scheduler without workers, which work in folders below FOLDER. All ends with the block."""
     port = free_port()
-    address = f"tcp://127.0.0.1:{port}"
-    argv = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port)]
+    address = f"{scheme}://127.0.0.1:{port}"
+    argv = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", address]
     log = folder / "scheduler.log"
 
     def ready() -> bool:

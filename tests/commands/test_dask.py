@@ -13,8 +13,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import dask.config
+import docker
 import git
 import pytest
+import trustme
 
 from hubtool import __version__
 from hubtool.commands.sameness import read_content
@@ -31,10 +34,18 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def second_host(docker_host: str, cache_dir: Path) -> Iterator[str]:
+def hosts(docker_host: str) -> list[str]:
+    """The DOCKER_HOST of every daemon that was used."""
+    return [docker_host]
+
+
+@pytest.fixture(scope="module")
+def second_host(hosts: list[str], cache_dir: Path) -> Iterator[str]:
     """The DOCKER_HOST of another daemon."""
     with dockerd.private_dockerd(cache_dir / "docker-of-another") as host:
+        hosts.append(host)
         yield host
+        hosts.remove(host)
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +79,17 @@ def workers(none: Cluster, environment: dict[str, str], second_host: str) -> Clu
 
 
 @pytest.fixture
-def stack(registry: LocalRegistry, login: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
+def stack(registry: LocalRegistry, login: Path, hosts: list[str], tmp_path: Path) -> Iterator[Stack]:
     """A stack on a machine that has no engine."""
-    monkeypatch.setenv("DOCKER_CONFIG", str(login))
-    environment = {**os.environ, "DOCKER_HOST": "unix:///nowhere.sock", "GIT_CONFIG_GLOBAL": os.devnull}
-    return Stack(tmp_path / "stack", f"{registry.host}/{tmp_path.name.replace('_', '-').lower()}", environment)
+    nowhere = {"DOCKER_HOST": "unix:///nowhere.sock", "DOCKER_CONFIG": str(login), "GIT_CONFIG_GLOBAL": os.devnull}
+    name = f"{registry.host}/{tmp_path.name.replace('_', '-').lower()}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_CONFIG", str(login))
+        yield Stack(tmp_path / "stack", name, {**os.environ, **nowhere})
+    for client in map(docker.DockerClient, hosts):
+        for image in client.images.list(filters={"reference": f"{name}*/stack/*"}):
+            client.images.remove(str(image.id), force=True)
+        client.close()
 
 
 @pytest.fixture
@@ -124,29 +141,18 @@ def test_what_a_dead_worker_was_building_goes_to_another(
     assert made_by(rest)["bundle[red]"] == [workers.workers[another]]
     assert set(stack.plan().values()) == {("reuse", "unchanged")}
     assert server.left.wait(60), "its build went on"
+    commit = git.Repo(stack.root).head.commit.hexsha[:12]
+    assert (stack.root / ".hubtool" / "logs" / f"app[red]-red-{commit}.log").is_file()
+    assert not workers.left_by(another)
     # One machine alone makes the same.
     alone = replace(stack, host=f"{stack.host}-alone")
-    done = alone.run(
-        "release", "--jobs", "3", DOCKER_HOST=os.environ["DOCKER_HOST"], HUBTOOL_REGISTRY=f"{alone.host}/stack"
-    )
+    here = {"DOCKER_HOST": environment["DOCKER_HOST"], "HUBTOOL_REGISTRY": f"{alone.host}/stack"}
+    done = alone.run("release", "app", "--jobs", "3", **here)
     assert done.returncode == 0, done.stderr
-    commit = git.Repo(stack.root).head.commit.hexsha[:12]
-    for image in ("base", "lang", "bundle", "app", "other"):
-        names = [tag for tag in stack.tags(image) if commit in tag]
-        assert {name: layers(stack, image, name) for name in names} == {
-            name: layers(alone, image, name) for name in names
-        }
-    assert not workers.left_by(another)
-
-    # After a change, only what it reaches.
-    before = stack.labels("lang", "red")[0]
-    write_files(stack.root, {"app/app.txt": "another\n"})
-    commit = stack.commit("another app")
-    done = stack.run("release", "--scheduler", workers.address)
-    assert done.returncode == 0, done.stderr
-    assert set(re.findall(r"^(\S+): built in ", done.stderr, re.MULTILINE)) == {"app[red]", "app[blue]"}
-    assert stack.labels("lang", f"red-{commit}")[0] == before
-    assert (stack.root / ".hubtool" / "logs" / f"app[red]-red-{commit}.log").is_file()
+    for image in ("base", "lang", "bundle", "app"):
+        names = alone.tags(image)
+        assert names <= stack.tags(image)
+        assert {one: layers(stack, image, one) for one in names} == {one: layers(alone, image, one) for one in names}
 
 
 def layers(stack: Stack, image: str, tag: str) -> tuple[str, ...]:
@@ -259,6 +265,29 @@ def test_a_worker_of_another_version_is_named(
     assert done.returncode == 1
     ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
     assert f"{worker} has hubtool 0.0.1 with Python {ours}, and this machine hubtool {__version__}" in done.stderr
+
+
+def test_over_tls_with_workers_that_have_nannies(
+    stack: Stack, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, files = trustme.CA(), {"ca": tmp_path / "ca.pem", "both": tmp_path / "both.pem"}
+    authority.cert_pem.write_to_path(str(files["ca"]))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(files["both"]))
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TLS__CA_FILE", str(files["ca"]))
+    for who in ("SCHEDULER", "WORKER", "CLIENT"):
+        monkeypatch.setenv(f"DASK_DISTRIBUTED__COMM__TLS__{who}__CERT", str(files["both"]))
+    dask.config.refresh()
+    stack.write()
+    with cluster(tmp_path, "tls") as found:
+        found.add("one", environment, nanny=True)
+        names = ("CA_FILE", "CLIENT__CERT")
+        certificates = {name: os.environ[name] for name in (f"DASK_DISTRIBUTED__COMM__TLS__{one}" for one in names)}
+        done = stack.run("build", "lang[red,cpu]", "--scheduler", found.address, **certificates)
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout.splitlines()) == 2
+        assert found.left_by("one") == []
+    monkeypatch.undo()
+    dask.config.refresh()
 
 
 @pytest.mark.parametrize(
