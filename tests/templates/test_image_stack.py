@@ -354,7 +354,8 @@ def test_sessions_of_rstudio_know_what_the_container_was_started_with(
         session = ["env", "-i", "RSTUDIO=1", "HOME=/home/onyxia", "PATH=/usr/bin:/bin", "Rscript", "-e"]
         code = 'writeLines(c(getOption("repos"), Sys.getenv(c("CURL_CA_BUNDLE", "PASSWORD", "ODD"))))'
         said = container.exec_run([*session, code], user="1000").output
-        assert bytes(said).decode() == f"{site.plain}/{CRAN}\n/etc/hostname\n\n{odd}\n"
+        assert isinstance(said, bytes)
+        assert said.decode() == f"{site.plain}/{CRAN}\n/etc/hostname\n\n{odd}\n"
     finally:
         container.remove(force=True)
         client.close()
