@@ -34,6 +34,7 @@ from tests.contracts.coder.test_contract import BARE_CHECKS
 from tests.templates.conftest import PROJECT, TEMPLATES, must_be_clean
 from tests.templates.nixpkgs import NIXPKGS, running_store
 from tests.templates.test_hub_image import files_of
+from tests.templates.test_workflows import script_of
 
 KIND = "coder-nix"
 ANSWERS = TEMPLATES[KIND]
@@ -101,6 +102,28 @@ def test_a_release_s_own_pull_request_releases_nothing(root: Path, name: str) ->
     ignored = {"own-folder": ["templates/bare/**"], "defaults": ["coder-template/**"]}
     ignored["debian-docker-gar"] = ignored["defaults"]
     assert on["push"].get("paths-ignore") == ignored.get(name)
+
+
+@pytest.mark.parametrize(
+    ("builders", "installed"),
+    [
+        ([], ""),
+        (["dockerfile", "repo2docker"], ""),
+        (["nix"], "nix-bin"),
+        (["dockerfile", "debian", "nix"], "nix-bin mmdebstrap debian-archive-keyring uidmap"),
+    ],
+)
+def test_workflows_install_what_the_builders_need(tmp_path: Path, builders: list[str], installed: str) -> None:
+    plan = json.dumps([{"builder": builder} for builder in builders])
+    for name, line in {"hubtool": f"echo '{plan}'", "sudo": f'echo "$@" >> {tmp_path}/said'}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    script = script_of("image-release.yaml", "release", "Install what the builders need")
+    (tmp_path / "said").touch()
+    run("bash", "-eo", "pipefail", "-c", script, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    said = (tmp_path / "said").read_text()
+    assert re.findall("--no-install-recommends (.*)", said) == ([installed] if installed else [])
+    assert ("/nix" in said) == ("nix" in builders)
 
 
 @pytest.mark.parametrize("name", ANSWERS)
