@@ -13,6 +13,7 @@ import typer
 from hubtool import __version__
 from hubtool.errors import HubtoolError
 from hubtool.main_bump import app as bump_app
+from hubtool.main_look import app as look_app
 from hubtool.main_pins import app as pins_app
 from hubtool.options import (
     HERE,
@@ -43,6 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(look_app)
 app.add_typer(bump_app)
 app.add_typer(pins_app, name="pins")
 
@@ -289,52 +291,6 @@ def release(
         dry_run=dry_run,
         as_json=as_json,
     )
-
-
-@app.command()
-def inspect(
-    reference: Annotated[
-        str,
-        typer.Argument(
-            metavar="REFERENCE",
-            help="A release or an engine's image; with hubtool.yaml also IMAGE, IMAGE:TAG, or TAG where it makes one.",
-        ),
-    ],
-    html: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Also write a page that draws where the space goes.")
-    ] = None,
-    pull: Annotated[
-        bool, typer.Option("--pull", help="Read the release's layers, for images that carry no list of packages.")
-    ] = False,
-    root: Root = HERE,
-    engine: EngineName = None,
-    as_json: AsJson = False,
-) -> None:
-    """List what is installed in an image and what takes the space."""
-    from hubtool.commands.inspect import inspect as command
-
-    command(reference, root=root, engine=engine, pull=pull, html=html, as_json=as_json)
-
-
-@app.command()
-def diff(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="A release, named as for inspect.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="The release to compare with it.")],
-    root: Root = HERE,
-    as_json: AsJson = False,
-) -> None:
-    """Compare two releases: packages, sizes, and what a node that has OLD pulls for NEW."""
-    from hubtool.commands.diff import diff as command
-
-    command(old, new, root=root, as_json=as_json)
-
-
-@app.command()
-def doctor(root: Root = HERE, engine: EngineName = None, as_json: AsJson = False) -> None:
-    """Check engine, registry (may I push?), forge (may I open a pull request?) and disk."""
-    from hubtool.commands.doctor import doctor as command
-
-    command(root=root, engine=engine, as_json=as_json)
 
 
 @app.command()
