@@ -97,6 +97,10 @@ def plan(
         Path | None, typer.Option("--svg", metavar="FILE", help="Write a picture of the graph to FILE.")
     ] = None,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print the graph for Markdown.")] = False,
+    readme: Annotated[
+        Path | None,
+        typer.Option("--readme", metavar="FILE", help="Write the images into FILE, between its marks. Prints no plan."),
+    ] = None,
     rebuild: Rebuild = False,
     raise_versions: Annotated[
         bool,
@@ -119,6 +123,7 @@ def plan(
         github_matrix=github_matrix,
         bake=bake,
         picture=svg,
+        readme=readme,
         as_mermaid=mermaid,
     )
 

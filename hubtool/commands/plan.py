@@ -12,12 +12,13 @@ from hubtool.commands.decide import Decision, decide
 from hubtool.commands.versions import find_taken, raise_versions
 from hubtool.config import FILE_NAME, Config, load
 from hubtool.engines import choose_engine
-from hubtool.errors import HubtoolError
+from hubtool.errors import HubtoolError, Where
 from hubtool.files import write_whole
 from hubtool.plan import make_plan, names_of, read_graph
 from hubtool.plan.bake import bake_file
 from hubtool.plan.graph import Graph, Node, select
 from hubtool.plan.picture import boxes, mermaid, svg
+from hubtool.plan.readme import section, with_section
 from hubtool.plan.source import Source, read_source
 from hubtool.reference import ImageReference
 
@@ -38,6 +39,7 @@ def plan(
     github_matrix: bool,
     bake: bool,
     picture: Path | None,
+    readme: Path | None,
     as_mermaid: bool,
 ) -> None:
     """Say what would be done with the variants of IMAGES (all, where empty) and those that they are built on.
@@ -46,10 +48,14 @@ def plan(
     build: those of IMAGES would be, unchanged or not. RAISED raises the versions that have to be, in hubtool.yaml, and
     plans then. With BAKE,
     GITHUB_MATRIX, AS_MERMAID or AS_JSON that is printed instead of the table; PICTURE is an SVG file to write too.
+    README is a file whose section of images is written, and nothing else done.
     """
     config = load(root)
-    source = read_source(root, allow_dirty=dirty or raised)
+    source = read_source(root, allow_dirty=dirty or offline or raised or readme is not None)
     graph = read_graph(config, root, source)
+    if readme:
+        _write_readme(readme, section(config, graph))
+        return
     chosen = select(graph, images, root / FILE_NAME)
     needed = {node.id for one in chosen for node in (one, *graph.ancestors(one))}
     nodes = [node for node in graph.nodes.values() if node.id in needed or (node.skip and not images)]
@@ -96,6 +102,17 @@ def _decide(
         again = names_of(config, root, source, images) if rebuild else ()
         decisions = decide(variants, once(lambda: choose_engine(engine)), again)
     return decisions | {node.id: Decision("skip", node.skip) for node in nodes if node.id not in decisions or node.skip}
+
+
+def _write_readme(file: Path, written: str) -> None:
+    try:
+        before = file.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise HubtoolError(f"cannot be read: {getattr(error, 'strerror', None) or error}", where=Where(file)) from error
+    after = with_section(before, written, str(file))
+    if after != before:
+        write_whole(file, after)
+    console.say(f"{file}: {'written' if after != before else 'nothing to do, its images are those of hubtool.yaml'}")
 
 
 def _taken_text(taken: Mapping[str, ImageReference]) -> str:
