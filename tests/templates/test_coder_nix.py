@@ -330,6 +330,60 @@ def test_the_nix_image_goes_the_whole_line(nix_line: Line) -> None:
     goes_the_whole_line(nix_line)
 
 
+# A team's own templates: people choose among images, presets choose for them.
+CHOICE = """\
+data "coder_parameter" "image" {{
+  name    = "image"
+  default = "{image}:2026.07" # what new workspaces have
+  option {{
+    name  = "Bare"
+    value = "{image}:2026.07"
+  }}
+  option {{
+    name  = "Everything"
+    value = "{image}-full:2026.07"
+  }}
+}}
+
+data "coder_workspace_preset" "small" {{
+  name = "Small"
+  parameters = {{
+    (data.coder_parameter.image.name) = "{image}:2026.07"
+  }}
+}}
+
+resource "kubernetes_pod" "main" {{
+  spec {{
+    container {{
+      image   = data.coder_parameter.image.value
+      command = ["sh", "-c", coder_agent.main.init_script]
+    }}
+  }}
+}}
+"""
+
+
+@pytest.mark.engine
+def test_a_release_moves_the_image_in_templates_of_another_repository(nix_line: Line, tmp_path: Path) -> None:
+    nix_line.json("release")
+    image = config.load(nix_line.root, {}).registry + f"/{nix_line.root.name}"
+    repo = git.Repo.init(tmp_path / "templates", initial_branch="main", mkdir=True)
+    for folder in ("coder-template", "other-template"):
+        (tmp_path / "templates" / folder).mkdir()
+        (tmp_path / "templates" / folder / "main.tf").write_text(CHOICE.format(image=image))
+    deployment.commit_all(repo, "Templates")
+    repo.clone(str(tmp_path / "templates.git"), bare=True)
+
+    done = nix_line.run("bump", "--hub", nix_line.root.name, "--deployment", str(tmp_path / "templates.git"))
+    assert done.returncode == 0, done.stderr
+    moved = git.Repo(tmp_path / "templates.git")
+    tag = git.Repo(nix_line.root).head.commit.hexsha[:12]
+    old = CHOICE.format(image=image)
+    new_ = moved.git.show("refs/requests/1/head:coder-template/main.tf", strip_newline_in_stdout=False)
+    assert new_ == old.replace(f"{image}:2026.07", f"{image}:{tag}")
+    assert moved.git.diff("main", "refs/requests/1/head", name_only=True) == "coder-template/main.tf"
+
+
 @pytest.mark.engine
 def test_the_debian_image_goes_the_whole_line(debian_line: Line) -> None:
     goes_the_whole_line(debian_line)
