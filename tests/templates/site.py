@@ -60,7 +60,6 @@ def running_site(folder: Path, cache: Path) -> Iterator[Site]:
         plain, hidden, trusted = [
             stack.enter_context(_serving(folder, machine, authority)) for authority in (None, private, known)
         ]
-        (folder / "private.crt").write_bytes(private.cert_pem.bytes())
         yield Site(folder, plain, hidden, trusted, cache / "private/ca.crt", cache / "known/ca.crt")
 
 

@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 
 from hubtool.commands.new import new
 from hubtool.config import load
+from hubtool.errors import HubtoolError
 from hubtool.plan.graph import make_graph
 from hubtool.sandbox.deployment import commit_all
 from tests.contracts.onyxia.conftest import IDE
@@ -98,6 +99,27 @@ def test_what_dockerfiles_are_given_is_what_they_ask_for(repositories: dict[str,
         asked = set(re.findall(r"^ARG (\w+)", text, re.MULTILINE))
         optional = {found for found in asked if found.endswith(("_URL", "_MIRROR", "_INDEX")) or found == "CRAN"}
         assert asked - optional == {"BASE_IMAGE", *image.args}, image.context
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ("python_versions=3.13, 3.13", "expected versions, each once"),
+        ("python_versions=", "expected versions"),
+        ("r_versions=4.6.1; rm -rf /", "expected versions"),
+        ("r_versions=latest", "expected versions"),
+        ("gpu_base_image=default", "expected an image with its tag"),
+        ('gpu_base_image=a"b', "expected an image with its tag"),
+        ("charts=a/one b/one", "expected charts"),
+        ("charts=../secret", "expected charts"),
+        ("image_prefix=-x", "lower-case letters"),
+        ("languages=julia", "languages"),
+    ],
+)
+def test_an_answer_that_will_not_do_is_one_error_and_makes_nothing(tmp_path: Path, answer: str, says: str) -> None:
+    with pytest.raises(HubtoolError, match=says):
+        new(tmp_path / "stack", template="image-stack", settings=[answer], no_input=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_shellcheck_finds_nothing(repositories: dict[str, Path]) -> None:
@@ -266,10 +288,11 @@ RECIPES = {
 
 
 def region_scripts(root: Path, site: Site) -> list[str]:
-    """What the README tells a region to do, with the address of SITE."""
+    """What the README tells a region to do, with the certificate of SITE's authority."""
     found = re.findall(r"^```bash\n(.*?)^```$", (root / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    assert all("http://certificates.example.org" in script for script in found)
-    return [script.replace("http://certificates.example.org", site.plain) for script in found]
+    shown = re.compile("-----BEGIN CERTIFICATE-----\n.*?-----END CERTIFICATE-----\n", re.DOTALL)
+    assert all(shown.search(script) for script in found)
+    return [shown.sub(site.authority.read_text(), script) for script in found]
 
 
 def variables_of(recipe: Recipe, site: Site, scripts: list[str]) -> dict[str, str]:

@@ -6,7 +6,8 @@ let
   run = name: settings: script: derivation ({
     inherit name system;
     builder = "/bin/bash";
-    # Nix kills a builder that closes its output, as programs of coreutils do before they end: the shell has to stay.
+    # bash hands its process to the last program, and Nix kills a builder that closes its output, as those of
+    # coreutils do before they end.
     args = [ "-euo" "pipefail" "-c" "${script}\ntrue" ];
     PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
     SOURCE_DATE_EPOCH = "315532800";
