@@ -97,7 +97,7 @@ def test_what_dockerfiles_are_given_is_what_they_ask_for(repositories: dict[str,
     for image in load(root, {}).images.values():
         text = (root / image.context / "Dockerfile").read_text()
         asked = set(re.findall(r"^ARG (\w+)", text, re.MULTILINE))
-        optional = {found for found in asked if found.endswith(("_URL", "_MIRROR", "_INDEX")) or found == "CRAN"}
+        optional = {found for found in asked if found.endswith(("URL", "MIRROR", "INDEX", "GALLERY", "CRAN"))}
         assert asked - optional == {"BASE_IMAGE", *image.args}, image.context
 
 
