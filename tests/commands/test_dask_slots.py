@@ -36,7 +36,7 @@ def test_no_worker_has_more_than_its_places_and_everybody_gets_one(workers: int,
             with lock:
                 now[worker] -= 1
 
-    threads = [threading.Thread(target=ask, args=(number % 3,)) for number in range(asking)]
+    threads = [threading.Thread(target=ask, args=(number % 3,), daemon=True) for number in range(asking)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -56,18 +56,17 @@ def test_the_highest_goes_first() -> None:
     slots = Slots(1)
     slots.update(["a"])
     order: list[int] = []
-    all_wait = threading.Event()
 
     def ask(height: int) -> None:
         with slots.place(height):
             order.append(height)
 
-    threads = [threading.Thread(target=ask, args=(height,)) for height in (1, 3, 2)]
+    threads = [threading.Thread(target=ask, args=(height,), daemon=True) for height in (1, 3, 2)]
     with slots.place(0):
-        for number, thread in enumerate(threads, 1):
+        for thread in threads:
             thread.start()
-            while len(slots._waiting) < number:
-                all_wait.wait(0.001)
+        while len(slots._waiting) < 3 and not order:
+            threads[0].join(0.01)
     for thread in threads:
         thread.join(60)
     assert order == [3, 2, 1]
