@@ -7,6 +7,7 @@ which the last step removes after it has put back what it changed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
@@ -71,9 +72,9 @@ class SiteFiles:
             found["Rprofile.site"] = _R_PROFILE.replace("@URL@", self.site.cran).encode()
         return found
 
-    def apply(self, text: str) -> str:
-        """The Dockerfile TEXT with these settings; unchanged where there are none."""
-        return extend(text, self._start, self._end) if self else text
+    def apply(self, text: str, arguments: Mapping[str, str] = {}) -> str:
+        """The Dockerfile TEXT, built with ARGUMENTS, with these settings; unchanged where there are none."""
+        return extend(text, self._start, self._end, arguments) if self else text
 
     def _start(self, stage: Stage) -> str:
         if stage.base.lower() == SCRATCH:

@@ -84,10 +84,13 @@ def base_images(text: str, arguments: Mapping[str, str] = {}) -> tuple[str, ...]
     return tuple(sorted({stage.base for stage in found if stage.base.lower() not in own and "$" not in stage.base}))
 
 
-def extend(text: str, start: Callable[[Stage], str], end: Callable[[Stage], str]) -> str:
+def extend(
+    text: str, start: Callable[[Stage], str], end: Callable[[Stage], str], arguments: Mapping[str, str] = {}
+) -> str:
     """TEXT with START's lines after each FROM, and END's at the end. Both are given the stage (for START as
-    it is at its beginning: ``user`` is its base's, where that is a stage of this file)."""
-    found = stages(text)
+    it is at its beginning: ``user`` is its base's, where that is a stage of this file), its base as stages() says it
+    of build ARGUMENTS."""
+    found = stages(text, arguments)
     if not found:
         return text
     lines = text.splitlines()

@@ -63,12 +63,12 @@ def _recipe(job: BuildJob, base_user: str = "") -> Recipe:
     text = _text(file, job.context)
     check_arguments(text, file)
     site = SiteFiles(job.site, job.ca_bundle, base_user)
-    text = site.apply(text)
+    base = {settings.base_arg: settings.base} if isinstance(settings.base, str) else {}
+    args = {**base, **settings.args}
+    text = site.apply(text, args)
     context = context_of(job.context, settings.dockerfile, for_site=bool(site))
     for name, data in site_files(site, text).items():
         context.add(name, data, 0o644)
-    base = {settings.base_arg: settings.base} if isinstance(settings.base, str) else {}
-    args = {**base, **settings.args}
     return Recipe(text, context, args, {}, context.notes(), settings.target, settings.secrets)
 
 

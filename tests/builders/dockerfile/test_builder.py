@@ -8,6 +8,7 @@ import pytest
 
 from hubtool.builders import BuildOptions, Ingredients
 from hubtool.builders.dockerfile import DockerfileBuilder
+from hubtool.config import Site
 from hubtool.engines import Engine
 from hubtool.errors import HubtoolError
 from tests.builders.conftest import make_job, shell, write_files
@@ -145,3 +146,13 @@ def test_a_secret_that_is_not_there_is_said_before_anything_is_built(
         pytest.raises(HubtoolError, match=r"the secret token is to be in \$SITE_TOKEN, which is not set"),
     ):
         list(prepared.build(docker, BuildOptions()))
+
+
+def test_what_stands_on_nothing_gets_no_lines_of_the_site(tmp_path: Path) -> None:
+    write_files(tmp_path, {"Dockerfile": "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY hello.txt /\n", "hello.txt": ""})
+    for base, runs in {"scratch": False, "debian:12": True}.items():
+        job = make_job(
+            tmp_path, builder="dockerfile", base=base, site=Site(pip_index="https://pypi.example.org/simple")
+        )
+        with DockerfileBuilder().prepare(job) as prepared:
+            assert ("enter.sh" in prepared.dockerfile()) == runs
