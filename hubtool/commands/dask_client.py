@@ -102,7 +102,7 @@ class _Workers:
         self._slots = Slots(jobs)
         self._run = uuid.uuid4().hex
         self._ended = threading.Event()
-        self._judged: set[str] = set()
+        self._platforms: dict[str, str] = {}  # of the workers that were judged
         self._futures: set[Future[bytes]] = set()
         self._makers: dict[str, str] = {}
         self._look(strict=True)
@@ -114,7 +114,8 @@ class _Workers:
         lost: list[str] = []
         unfit: list[str] = []
         while True:
-            with self._slots.place(self._heights[variant.image], self._makers.get(variant.parent or "")) as worker:
+            near, platform = self._makers.get(variant.parent or ""), variant.job.settings.platform
+            with self._slots.place(self._heights[variant.image], near, platform) as worker:
                 try:
                     answer = self._ask(worker, variant, task)
                 except _Lost as error:
@@ -180,17 +181,19 @@ class _Workers:
         """Find out which workers are there, and give nothing to new ones that are not like us; STRICT raises for those,
         and where there are none."""
         there = set(self._client.nthreads())
-        unlike = _unlike(self._client.get_versions(packages=["hubtool"])) if there - self._judged else {}
+        new = there - self._platforms.keys()
+        versions = self._client.get_versions(packages=["hubtool"]) if new else {}
+        unlike = _unlike(versions) if new else {}
         if strict and (unlike or not there):
             why = "; ".join(f"{worker} {why}" for worker, why in unlike.items()) or "no workers are there"
             raise HubtoolError(
                 why, hint="on each machine, with this very hubtool[dask] and Python: dask worker SCHEDULER"
             )
-        for worker in unlike.keys() - self._judged:
+        for worker in unlike.keys() & new:
             console.warn(f"{worker} gets nothing: it {unlike[worker]}")
             self._slots.drop(worker, unlike[worker])
-        self._judged |= there
-        self._slots.update(there)
+        self._platforms |= {worker: _platform(versions["workers"].get(worker, {})) for worker in new}
+        self._slots.update({worker: self._platforms[worker] for worker in there})
 
     def _keep_looking(self) -> None:
         while not self._ended.wait(LOOK_EVERY):
@@ -237,6 +240,14 @@ def _unlike(versions: Mapping[str, Any]) -> dict[str, str]:
 def _kind(found: Mapping[str, Any]) -> tuple[str, str]:
     packages = found["packages"]
     return packages.get("hubtool") or "", ".".join(packages["python"].split(".")[:2])
+
+
+def _platform(found: Mapping[str, Any]) -> str:
+    """The platform whose images a worker runs, by what Python calls its machine."""
+    machine = str(found.get("host", {}).get("machine", ""))
+    return {"x86_64": "linux/amd64", "AMD64": "linux/amd64", "aarch64": "linux/arm64", "arm64": "linux/arm64"}.get(
+        machine, f"linux/{machine}"
+    )
 
 
 def _words(kind: tuple[str, str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -30,6 +30,7 @@ def heights(variants: Sequence[Variant]) -> dict[str, int]:
 @dataclass(eq=False)
 class _Turn:
     height: int
+    platform: str | None
 
 
 class Slots:
@@ -38,18 +39,19 @@ class Slots:
     def __init__(self, jobs: int) -> None:
         self._jobs = jobs
         self._changed = threading.Condition()
-        self._there: set[str] = set()
+        self._there: dict[str, str] = {}
         self._dropped: dict[str, str] = {}
         self._busy: Counter[str] = Counter()
         self._waiting: list[_Turn] = []
         self._lost, self._unmanned = False, 0
         self._over = ""
 
-    def update(self, there: Iterable[str]) -> None:
-        """These workers are THERE now, and no others. Where none is left, one that was lost may be started again."""
+    def update(self, there: Mapping[str, str]) -> None:
+        """These workers are THERE now, each with its platform, and no others. Where none is left, one that was lost may
+        be started again."""
         with self._changed:
-            before, self._there = set(self._fit()), set(there)
-            self._lost = self._lost or not before <= self._there
+            before, self._there = set(self._fit()), dict(there)
+            self._lost = self._lost or not before <= self._there.keys()
             self._unmanned = 0 if self._fit() else self._unmanned + 1
             self._check_left()
 
@@ -76,17 +78,19 @@ class Slots:
             self._changed.notify_all()
 
     @contextmanager
-    def place(self, height: int, near: str | None = None) -> Iterator[str]:
-        """A worker with a free place, NEAR if that has one; the highest get theirs first. Raises Over."""
-        turn = _Turn(height)
+    def place(self, height: int, near: str | None = None, platform: str | None = None) -> Iterator[str]:
+        """A worker with a free place, NEAR if that has one; the highest get theirs first. It is one of PLATFORM if any
+        is, else of the platform that most workers have. Raises Over."""
+        turn = _Turn(height, platform)
         with self._changed:
             self._waiting.append(turn)
             try:
-                self._changed.wait_for(lambda: self._over or (self._free() and self._first() is turn))
+                self._changed.wait_for(lambda: self._over or self._is_next(turn))
             finally:
                 self._waiting.remove(turn)
             self._check()
-            worker = near if near in self._free() else self._free()[0]
+            free = self._free(platform)
+            worker = near if near in free else free[0]
             self._busy[worker] += 1
             self._changed.notify_all()
         try:
@@ -107,12 +111,18 @@ class Slots:
         if self._over:
             raise Over(self._over)
 
-    def _first(self) -> _Turn:
-        return max(self._waiting, key=lambda turn: turn.height)  # of several the one that waits longest
+    def _is_next(self, turn: _Turn) -> bool:
+        free = self._free(turn.platform)
+        rivals = [one for one in self._waiting if self._free(one.platform) == free]
+        return bool(free) and max(rivals, key=lambda one: one.height) is turn  # of several the one that waits longest
 
     def _fit(self) -> list[str]:
-        return sorted(self._there - self._dropped.keys())
+        return sorted(self._there.keys() - self._dropped.keys())
 
-    def _free(self) -> list[str]:
-        """Workers with a free place, the idlest first."""
-        return sorted((one for one in self._fit() if self._busy[one] < self._jobs), key=lambda one: self._busy[one])
+    def _free(self, platform: str | None) -> list[str]:
+        """Workers for PLATFORM with a free place, the idlest first."""
+        fit = self._fit()
+        known = Counter(self._there[one] for one in fit)
+        wanted = platform if platform in known else max(sorted(known), key=lambda one: known[one], default="")
+        free = (one for one in fit if self._there[one] == wanted and self._busy[one] < self._jobs)
+        return sorted(free, key=lambda one: self._busy[one])

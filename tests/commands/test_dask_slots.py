@@ -13,6 +13,8 @@ from hubtool.config import load
 from hubtool.plan import make_plan
 from tests.plan.test_plan import SOURCE
 
+PLATFORM = "linux/amd64"
+
 
 def test_the_height_is_the_longest_chain_that_begins_there(tmp_path: Path) -> None:
     images = "{a: , b: {from: a}, c: {from: b}, d: {from: a}, e: }"
@@ -25,7 +27,7 @@ def test_the_height_is_the_longest_chain_that_begins_there(tmp_path: Path) -> No
 @given(workers=st.integers(1, 4), jobs=st.integers(1, 3), asking=st.integers(1, 12))
 def test_no_worker_has_more_than_its_places_and_everybody_gets_one(workers: int, jobs: int, asking: int) -> None:
     slots = Slots(jobs)
-    slots.update(f"worker{number}" for number in range(workers))
+    slots.update({f"worker{number}": PLATFORM for number in range(workers)})
     now, most, lock = Counter[str](), Counter[str](), threading.Lock()
 
     def ask(height: int) -> None:
@@ -47,14 +49,14 @@ def test_no_worker_has_more_than_its_places_and_everybody_gets_one(workers: int,
 
 def test_a_place_near_is_taken_where_it_is_free() -> None:
     slots = Slots(1)
-    slots.update(["a", "b"])
+    slots.update({"a": PLATFORM, "b": PLATFORM})
     with slots.place(1, "b") as first, slots.place(1, "b") as second:
         assert (first, second) == ("b", "a")
 
 
 def test_the_highest_goes_first() -> None:
     slots = Slots(1)
-    slots.update(["a"])
+    slots.update({"a": PLATFORM})
     order: list[int] = []
 
     def ask(height: int) -> None:
@@ -74,9 +76,9 @@ def test_the_highest_goes_first() -> None:
 
 def test_waiting_ends_with_the_worker_and_with_the_run() -> None:
     slots = Slots(1)
-    slots.update(["a"])
+    slots.update({"a": PLATFORM})
     assert slots.wait("a", lambda: True)
-    slots.update(["b"])
+    slots.update({"b": PLATFORM})
     assert not slots.wait("a", lambda: False)
     slots.stop("enough")
     with pytest.raises(Over, match="enough"):
@@ -87,7 +89,7 @@ def test_waiting_ends_with_the_worker_and_with_the_run() -> None:
 
 def test_a_run_is_over_once_nobody_is_fit() -> None:
     slots = Slots(1)
-    slots.update(["a"])
+    slots.update({"a": PLATFORM})
     slots.drop("a", "no engine")
     with pytest.raises(Over, match="no worker is left; a: no engine"), slots.place(1):
         pass
@@ -95,13 +97,40 @@ def test_a_run_is_over_once_nobody_is_fit() -> None:
 
 def test_for_one_that_was_lost_there_is_patience() -> None:
     slots = Slots(1)
-    slots.update(["a"])
+    slots.update({"a": PLATFORM})
     for _ in range(PATIENCE):
-        slots.update([])
-    slots.update(["b"])
+        slots.update({})
+    slots.update({"b": PLATFORM})
     with slots.place(1) as worker:
         assert worker == "b"
     for _ in range(PATIENCE + 1):
-        slots.update([])
+        slots.update({})
     with pytest.raises(Over, match="no worker is left"), slots.place(1):
         pass
+
+
+def test_a_platform_is_for_the_workers_that_have_it_else_for_those_that_are_most() -> None:
+    slots = Slots(1)
+    slots.update({"arm": "linux/arm64", "one": PLATFORM, "two": PLATFORM})
+    with slots.place(1, platform="linux/arm64") as native, slots.place(1, near="arm") as usual:
+        assert (native, usual) == ("arm", "one")
+        with slots.place(1, platform="linux/riscv64") as emulated:
+            assert emulated == "two"
+
+
+def test_who_waits_for_another_platform_is_not_waited_for() -> None:
+    slots = Slots(1)
+    slots.update({"arm": "linux/arm64", "one": PLATFORM})
+    got = threading.Event()
+
+    def wait_for_arm() -> None:
+        with slots.place(9, platform="linux/arm64"):
+            got.set()
+
+    with slots.place(1, platform="linux/arm64"):
+        waiting = threading.Thread(target=wait_for_arm, daemon=True)
+        waiting.start()
+        with slots.place(1, platform=PLATFORM) as worker:
+            assert worker == "one"
+        assert not got.is_set()
+    assert got.wait(60)
