@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hubtool import console
@@ -12,6 +12,7 @@ from hubtool.forges import is_repository
 from hubtool.pins.proposals.bump import bump_hubs
 from hubtool.pins.proposals.job import Bump, Rules
 from hubtool.pins.proposals.request import Group
+from hubtool.plan.kin import find_kin
 from hubtool.plan.records import Record, read_record
 from hubtool.reference import ImageReference
 
@@ -45,10 +46,14 @@ def bump(
         _groups(where, hubs, rings, group),
         [wanted],
         where,
-        Rules(from_tag, all_tags, pin_digest, tests=tests_of(config, root)),
+        Rules(from_tag, all_tags, pin_digest, tests=tests_of(config, root), kin=_kin(config, root)),
         dry_run=dry_run,
     )
     report(done, dry_run=dry_run, as_json=as_json)
+
+
+def _kin(config: Config | None, root: Path) -> Callable[[ImageReference, str], bool] | None:
+    return find_kin(config, root / FILE_NAME).same if config else None
 
 
 def read_config(root: Path) -> Config | None:
@@ -100,7 +105,7 @@ def report(bumps: Sequence[Bump], *, dry_run: bool = False, as_json: bool = Fals
 
 
 def _done(one: Bump) -> str:
-    target = f"{one.choice.image}:{one.new.tag}"
+    target = ", ".join([f"{one.choice.image}:{one.new.tag}", *(further.tag for further in one.further)])
     if one.waiting:
         return f"{one.group.name}: not yet, {one.waiting}"
     if not one.changes:

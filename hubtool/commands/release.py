@@ -19,7 +19,7 @@ from hubtool.commands.one_push import Pushed, PushRules
 from hubtool.commands.publish import check_push, push_variant, set_tags
 from hubtool.commands.push import as_data, tell_github
 from hubtool.commands.test import tell, test_variant
-from hubtool.config import Config, Deployment, load
+from hubtool.config import FILE_NAME, Config, Deployment, load
 from hubtool.contracts.report import as_text
 from hubtool.engines import Engine, choose_engine
 from hubtool.errors import HubtoolError
@@ -28,6 +28,7 @@ from hubtool.pins.proposals.bump import bump_hubs
 from hubtool.pins.proposals.job import Bump, Held, Rules
 from hubtool.pins.proposals.request import Group
 from hubtool.plan import Variant, make_plan, names_of
+from hubtool.plan.kin import find_kin
 from hubtool.plan.records import REGISTRY
 from hubtool.plan.run import run_plan
 from hubtool.plan.source import read_source
@@ -100,7 +101,8 @@ def release(
     pushed = join(run.ready, _push_all(run.ready, rules, chosen), rules)
     tell_github(pushed)
     run.raise_failures()
-    bumps = _bump(pushed, target, bumping.tests_of(config, root), dry_run) if target else []
+    moves = Rules(tests=bumping.tests_of(config, root), kin=find_kin(config, root / FILE_NAME).same)
+    bumps = _bump(pushed, target, moves, dry_run) if target else []
     _print(pushed, bumps, dry_run, as_json)
 
 
@@ -165,7 +167,7 @@ def _push(variant: Variant, start: Callable[[], Engine], rules: PushRules) -> Pu
     return pushed
 
 
-def _bump(pushed: Sequence[Pushed], target: _Target, tests: Mapping[str, str], dry_run: bool) -> list[Bump]:
+def _bump(pushed: Sequence[Pushed], target: _Target, rules: Rules, dry_run: bool) -> list[Bump]:
     console.say(f"\n== bump {', '.join(target.hubs)}")
     planned = [one.reference for one in pushed if one.state == "planned"]
     if planned:
@@ -177,7 +179,7 @@ def _bump(pushed: Sequence[Pushed], target: _Target, tests: Mapping[str, str], d
         return []
     groups = [Group.of([hub]) for hub in target.hubs]
     try:
-        return bump_hubs(groups, references, target.deployment, Rules(tests=tests), dry_run=dry_run)
+        return bump_hubs(groups, references, target.deployment, rules, dry_run=dry_run)
     except Held as held:
         console.warn(f"not bumped: {held.message}")
         return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from hubtool.errors import HubtoolError
@@ -42,10 +42,12 @@ def choose(
     from_tag: str | None = None,
     all_tags: bool = False,
     pin_digest: bool = False,
+    kin: Callable[[str], bool] | None = None,
 ) -> Choice:
     """The pins of IMAGE that go to TAG. FROM_TAG: only those at that tag; ALL_TAGS: whatever their tag.
 
-    A pin at TAG whose digest is not DIGEST goes too, and with PIN_DIGEST also one that has none.
+    With KIN (and neither of these): only those at a tag of which it is true. A pin at TAG whose digest is not DIGEST
+    goes too, and with PIN_DIGEST also one that has none.
 
     Raises HubtoolError where no pin names IMAGE, several hosts hold it and none is exact, its pins stand at two
     or more tags and neither FROM_TAG nor ALL_TAGS says which, or a pin that should move can't be edited.
@@ -57,6 +59,13 @@ def choose(
     if not tagged:
         raise HubtoolError(f"no pin of {image.name} that hubtool can move:\n" + _listed(mine))
     meant = [pin for pin in tagged if all_tags or from_tag in (None, pin.tag)]
+    if kin is not None and from_tag is None and not all_tags:
+        meant = [pin for pin in meant if kin(pin.tag)]
+        if not meant:
+            raise NoPin(
+                f"no pin of {image.name} stands at a tag of the variant that {tag} is of:\n" + _listed(tagged),
+                hint="say with --from TAG which of them move",
+            )
     tags = sorted({pin.tag for pin in meant})
     if len(tags) > 1 and not all_tags:
         raise HubtoolError(
@@ -71,6 +80,14 @@ def choose(
     there = [pin for pin in tagged if pin.tag == tag and pin not in moving]
     left = [pin for pin in mine if pin not in moving and pin not in there]
     return Choice(mine[0].image, tuple(moving), tuple(there), tuple(left))
+
+
+def together(choices: Sequence[Choice]) -> Choice:
+    """CHOICES of one image's variants as one: left is what none of them means."""
+    moving = tuple(pin for one in choices for pin in one.moving)
+    there = tuple(pin for one in choices for pin in one.there)
+    taken = {*moving, *there}
+    return Choice(choices[0].image, moving, there, tuple(pin for pin in choices[0].left if pin not in taken))
 
 
 def of_image(pins: Iterable[Pin], image: ImageReference) -> list[Pin]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from hubtool.errors import HubtoolError, Where
 from hubtool.pins import Form, Pin, Span
@@ -11,24 +12,39 @@ from hubtool.pins.prove import Edit, prove
 from hubtool.reference import is_tag
 
 
+@dataclass(frozen=True)
+class Move:
+    """Pins, and the tag and digest that they go to."""
+
+    pins: Sequence[Pin]
+    tag: str
+    digest: str | None = None
+
+
 def move_pins(
     data: bytes, pins: Sequence[Pin], tag: str, digest: str | None = None, *, pin_digest: bool = False
 ) -> bytes:
-    """DATA with PINS (found in it by find_pins) at TAG.
+    """DATA with PINS (found in it by find_pins) at TAG: move_each with one move."""
+    return move_each(data, [Move(pins, tag, digest)], pin_digest=pin_digest)
 
-    A pin that also has a digest moves to DIGEST, and with PIN_DIGEST one that has none gets it. Raises HubtoolError
-    where the digest is not known or has no place, for a pin that hubtool does not touch, a TAG that is none, and
+
+def move_each(data: bytes, moves: Sequence[Move], *, pin_digest: bool = False) -> bytes:
+    """DATA with the pins of MOVES (found in it by find_pins) at their tags.
+
+    A pin that also has a digest moves to its move's, and with PIN_DIGEST one that has none gets it. Raises HubtoolError
+    where the digest is not known or has no place, for a pin that hubtool does not touch, a tag that is none, and
     any edit that can't be proven to change the tags alone.
     """
-    if not is_tag(tag):
-        raise HubtoolError(f"'{tag}' is not a tag", hint="a tag has 1 to 128 letters, digits, '_', '.' or '-'")
+    for move in moves:
+        if not is_tag(move.tag):
+            raise HubtoolError(f"'{move.tag}' is not a tag", hint="a tag has 1 to 128 letters, digits, '_', '.' or '-'")
+    pins = [(pin, move) for move in moves for pin in move.pins]
     if not pins:
         return data
-    file = pins[0].file
     text = data.decode("utf-8")
-    edits = list({edit for pin in pins for edit in _edits(pin, text, tag, digest, pin_digest)})
+    edits = list({edit for pin, to in pins for edit in _edits(pin, text, to.tag, to.digest, pin_digest)})
     after = splice(text, edits).encode()
-    prove(data, after, edits, file)
+    prove(data, after, edits, pins[0][0].file)
     return after
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hubtool.console import printable
 from hubtool.pins import Pin, Skipped, Unreadable
-from hubtool.pins.edit import move_pins
+from hubtool.pins.edit import Move, move_each
 from hubtool.pins.finders.candidates import Name
 from hubtool.pins.finders.find import find
 
@@ -84,11 +84,16 @@ def merged(scans: Iterable[Scan]) -> Scan:
 def move(
     files: Mapping[str, bytes], pins: Sequence[Pin], tag: str, digest: str | None = None, *, pin_digest: bool = False
 ) -> list[Change]:
-    """The changes that bring PINS to TAG, in the files' order; raises HubtoolError where one can't be proven."""
+    """The changes that bring PINS to TAG: moved with one move."""
+    return moved(files, [Move(pins, tag, digest)], pin_digest=pin_digest)
+
+
+def moved(files: Mapping[str, bytes], moves: Sequence[Move], *, pin_digest: bool = False) -> list[Change]:
+    """The changes that MOVES make, in the files' order; raises HubtoolError where one can't be proven."""
     changes = []
-    for file in sorted({pin.file for pin in pins}):
-        here = tuple(pin for pin in pins if pin.file == file)
-        after = move_pins(files[file], here, tag, digest, pin_digest=pin_digest)
+    for file in sorted({pin.file for move in moves for pin in move.pins}):
+        here = [replace(move, pins=tuple(pin for pin in move.pins if pin.file == file)) for move in moves]
+        after = move_each(files[file], here, pin_digest=pin_digest)
         if after != files[file]:
-            changes.append(Change(file, files[file], after, here))
+            changes.append(Change(file, files[file], after, tuple(pin for move in here for pin in move.pins)))
     return changes

@@ -46,6 +46,7 @@ def test_everything_can_come_from_hubtool_yaml_and_the_last_push(
         "image": image.name,
         "old": [OLD],
         "new": NEW,
+        "further": [],
         "digest": told["digest"],
         "files": [FILE],
         "touched": ["base"],

@@ -21,7 +21,8 @@ def bump_hubs(
     *,
     dry_run: bool = False,
 ) -> list[Bump]:
-    """Open or refresh one pull request for each of GROUPS and IMAGES (references with the tag to move to).
+    """Open or refresh one pull request for each of GROUPS and IMAGES (references with the tag to move to); several
+    variants of one repository have it together, where RULES tell their tags apart.
 
     With several images, a group has to pin at least one of them. DRY_RUN reads and edits as the real thing does,
     and pushes nothing. Raises HubtoolError for an unknown hub, no pin, a tag that the registry does not hold, an
@@ -49,14 +50,21 @@ def _named(job: Job, group: Group) -> Group:
 def _plan_group(job: Job, group: Group, images: Sequence[ImageReference], rules: Rules) -> list[Bump]:
     found = job.deployed.scan(group.hubs)
     plans, missing = [], None
-    for image in images:
+    for variants in _by_repository(images) if rules.kin else [[image] for image in images]:
         try:
-            plans.append(job.plan(group, image, found, rules))
+            plans.append(job.plan(group, variants, found, rules))
         except NoPin as error:
-            unread = "".join(f"\n  not read: {one.file} {one.why}" for one in found.unread(image.repository))
+            unread = "".join(f"\n  not read: {one.file} {one.why}" for one in found.unread(variants[0].repository))
             noun = "hub" if len(group.hubs) == 1 else "hubs"
             names = ", ".join(group.hubs)
             missing = missing or NoPin(f"{noun} {names}: {error.message}{unread}", hint=error.hint)
     if missing is not None and not plans:
         raise missing
     return plans
+
+
+def _by_repository(images: Sequence[ImageReference]) -> list[list[ImageReference]]:
+    found: dict[str, list[ImageReference]] = {}
+    for image in images:
+        found.setdefault(image.normalized().name, []).append(image)
+    return list(found.values())

@@ -9,12 +9,11 @@ from hubtool.config import Deployment
 from hubtool.forges import Branch
 from hubtool.pins import Pin
 from hubtool.pins.charts import with_versions
-from hubtool.pins.choose import Choice
+from hubtool.pins.edit import Move
 from hubtool.pins.finders.app_versions import app_version_pins, chart_images
 from hubtool.pins.hubs import Hubs, cluster_files, find_hubs
-from hubtool.pins.scan import Change, Scan, merged, move, scan
+from hubtool.pins.scan import Change, Scan, merged, moved, scan
 from hubtool.pins.tree import inherited
-from hubtool.reference import ImageReference
 
 
 class Deployed:
@@ -66,9 +65,9 @@ class Deployed:
         self.scan(names)
         return {name: self.scan([name]).pins for name in names}
 
-    def move(self, found: Scan, choice: Choice, new: ImageReference, *, pin_digest: bool = False) -> list[Change]:
-        """The changes that bring the chosen pins of FOUND to NEW (tag and digest)."""
-        changes = move(found.files, choice.moving, new.tag, new.digest, pin_digest=pin_digest)
+    def move(self, found: Scan, moves: Sequence[Move], *, pin_digest: bool = False) -> list[Change]:
+        """The changes that MOVES make to pins of FOUND, and to the versions of charts."""
+        changes = moved(found.files, moves, pin_digest=pin_digest)
         return with_versions(changes, self.files, lambda name: self.read([name])[name], self.deployment.chart_version)
 
     def _scan_file(self, name: str) -> Scan:

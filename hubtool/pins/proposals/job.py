@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from hubtool import console
 from hubtool.config import Deployment
 from hubtool.errors import HubtoolError
 from hubtool.forges import Branch, Forge, OpenRequest, PullRequest, SourceCommit
-from hubtool.pins.choose import Choice, choose
+from hubtool.pins.choose import Choice, NoPin, choose, together
+from hubtool.pins.edit import Move
 from hubtool.pins.proposals.deployed import Deployed
 from hubtool.pins.proposals.packages import NOTHING_KNOWN
 from hubtool.pins.proposals.releases import Releases
@@ -25,7 +26,8 @@ from hubtool.registries import Release
 @dataclass(frozen=True)
 class Bump:
     """What became of one move of some hubs to one image's tag. Without changes there was nothing to do; ``request``
-    is None then, and in a dry run. ``waiting`` says why a promotion is not proposed yet."""
+    is None then, and in a dry run. ``waiting`` says why a promotion is not proposed yet. ``further`` are those that
+    pins of other variants move to."""
 
     group: Group
     new: ImageReference
@@ -40,6 +42,7 @@ class Bump:
     commit: str | None = None
     request: PullRequest | None = None
     waiting: str = ""
+    further: tuple[ImageReference, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         request = self.request
@@ -49,6 +52,7 @@ class Bump:
             "image": self.choice.image,
             "old": list(self.choice.old_tags),
             "new": self.new.tag,
+            "further": [one.tag for one in self.further],
             "digest": self.new.digest,
             "files": [change.file for change in self.changes],
             "touched": list(self.touched),
@@ -64,7 +68,8 @@ class Bump:
 
 @dataclass(frozen=True)
 class Rules:
-    """How a move chooses its pins and what its request says. ``tests`` are test results by digest."""
+    """How a move chooses its pins and what its request says. ``tests`` are test results by digest. ``kin`` tells
+    whether a tag is of the same variant as an image's, for repositories of several."""
 
     from_tag: str | None = None
     all_tags: bool = False
@@ -72,6 +77,17 @@ class Rules:
     verb: str = "bump"
     reason: str = ""
     tests: Mapping[str, str] = field(default_factory=dict)
+    kin: Callable[[ImageReference, str], bool] | None = None
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where the chosen pins go; without a release there is nothing to move."""
+
+    new: ImageReference
+    choice: Choice
+    release: Release | None = None
+    old: Release | None = None
 
 
 class Held(HubtoolError):
@@ -108,28 +124,44 @@ class Job:
         """The requests that were open when they were first asked for."""
         return self.forge.requests(self.branch.name)
 
-    def plan(self, group: Group, image: ImageReference, found: Scan, rules: Rules) -> Bump:
-        """What brings the pins of IMAGE in FOUND (the scan of GROUP) to IMAGE's tag. Nothing is written.
+    def plan(self, group: Group, images: Sequence[ImageReference], found: Scan, rules: Rules) -> Bump:
+        """What brings the pins in FOUND (the scan of GROUP) to the tag of IMAGES, variants of one repository: each pin
+        to that of its own variant. Nothing is written.
 
         Raises HubtoolError for pins that can't be chosen or moved, a tag on hold, and one that the registry does
         not hold for the hubs' platform.
         """
-        with_digest = rules.pin_digest or self.deployment.pin_digest
-        choice = self._choose(found, image, rules, with_digest)
+        targets, missing = [], None
+        for image in images:
+            try:
+                targets.append(self._target(image, found, rules))
+            except NoPin as error:
+                missing = missing or error
+        if missing is not None and not targets:
+            raise missing
+        choice = together([one.choice for one in targets])
+        moving = [one for one in targets if one.release is not None]
+        moves = [Move(one.choice.moving, one.new.tag, one.new.digest) for one in moving]
+        changes = self.deployed.move(found, moves, pin_digest=self._with_digest(rules)) if moves else []
+        if not changes:
+            return Bump(group, (moving or targets)[0].new, choice)
+        return self._tell(group, [one for one in moving if one.choice.moving], choice, changes, found, rules)
+
+    def _target(self, image: ImageReference, found: Scan, rules: Rules) -> _Target:
+        choice = self._choose(found, image, rules)
         wanted = ImageReference.parse(choice.image).with_tag(image.tag)
-        if not choice.moving and not with_digest and not any(pin.digest for pin in choice.there):
-            return Bump(group, wanted, choice)
+        if not choice.moving and not self._with_digest(rules) and not any(pin.digest for pin in choice.there):
+            return _Target(wanted, choice)
         if choice.moving:
             refuse_held(self.deployment.hold, wanted)
         release, old = self.releases.find(wanted, choice.old_tags)
         new = wanted.with_tag(image.tag, release.reference.digest)
-        choice = self._choose(found, image.with_tag(image.tag, new.digest), rules, with_digest)
-        changes = self.deployed.move(found, choice, new, pin_digest=with_digest)
-        if not changes:
-            return Bump(group, new, choice)
-        return self._tell(group, new, choice, changes, found, release, old, rules)
+        return _Target(new, self._choose(found, image.with_tag(image.tag, new.digest), rules), release, old)
 
-    def _choose(self, found: Scan, image: ImageReference, rules: Rules, pin_digest: bool) -> Choice:
+    def _with_digest(self, rules: Rules) -> bool:
+        return rules.pin_digest or self.deployment.pin_digest
+
+    def _choose(self, found: Scan, image: ImageReference, rules: Rules) -> Choice:
         return choose(
             found.pins,
             image,
@@ -137,20 +169,23 @@ class Job:
             digest=image.digest,
             from_tag=rules.from_tag,
             all_tags=rules.all_tags,
-            pin_digest=pin_digest,
+            pin_digest=self._with_digest(rules),
+            kin=partial(rules.kin, image) if rules.kin else None,
         )
 
     def _tell(
         self,
         group: Group,
-        new: ImageReference,
+        targets: Sequence[_Target],
         choice: Choice,
         changes: Sequence[Change],
         found: Scan,
-        release: Release,
-        old: Release | None,
         rules: Rules,
     ) -> Bump:
+        """The plan, with the texts of its request; what they tell of releases is that of the first of TARGETS."""
+        new, release, old = targets[0].new, targets[0].release, targets[0].old
+        assert release is not None
+        further = {tag: one.new for one in targets[1:] for tag in one.choice.old_tags}
         unread = tuple(found.unread(new.repository))
         now, was = self._origin(release), Origin.of(old.labels) if old else Origin()
         files = [change.file for change in changes]
@@ -160,13 +195,13 @@ class Job:
             group, self.forge.repository, new, choice, changes, unread, release.platforms, was, now,
             commits=self._between(was, now), touched=touched, base=onto, reason=rules.reason,
             tests=rules.tests.get(new.digest or "", ""),
-            comparison=self.releases.compare(old, release) if old else NOTHING_KNOWN,
+            comparison=self.releases.compare(old, release) if old else NOTHING_KNOWN, further=further,
         )  # fmt: skip
         branch = branch_name(group, new, self.branch.name, self.default_branch, rules.verb)
         return Bump(
             group, new, choice, tuple(changes), tuple(touched),
             tuple(f"{one.file} {one.why}" for one in unread),
-            branch, title(facts), body(facts), commit_message(facts),
+            branch, title(facts), body(facts), commit_message(facts), further=tuple(dict.fromkeys(further.values())),
         )  # fmt: skip
 
     def _origin(self, release: Release) -> Origin:

@@ -97,7 +97,7 @@ def _plan_hub(
         )
         rules = Rules(from_tag=from_tag, reason=reason)
         try:
-            plan = target.plan(group, one.with_tag(pin.tag), found, rules)
+            plan = target.plan(group, [one.with_tag(pin.tag)], found, rules)
         except Held as held:
             plan = Bump(group, one.with_tag(pin.tag), Choice(one.name, (), (), ()), waiting=held.message)
         waiting = still_waits(source.job.branch, pin, target.deployment.soak, clock) if plan.changes else ""

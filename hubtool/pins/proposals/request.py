@@ -6,7 +6,7 @@ import hashlib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hubtool.console import counted
 from hubtool.forges import SourceCommit
@@ -64,7 +64,8 @@ class Group:
 @dataclass(frozen=True)
 class Facts:
     """All that a bump's texts are made of. ``new`` has tag and digest; ``touched`` are the hubs that use one of the
-    changed files; ``reason`` says in Markdown why, where that is not simply a newer tag."""
+    changed files; ``reason`` says in Markdown why, where that is not simply a newer tag. ``further`` has where pins of
+    other variants move to, by their old tag."""
 
     group: Group
     deployment: str
@@ -79,8 +80,17 @@ class Facts:
     touched: Sequence[str] = ()
     tests: str = ""
     reason: str = ""
+    further: Mapping[str, ImageReference] = field(default_factory=dict)
     base: str = ""
     comparison: Comparison = NOTHING_KNOWN
+
+    def new_tag(self, pin: Pin) -> str:
+        """The tag that PIN moves to."""
+        return self.further.get(pin.tag, self.new).tag
+
+    def new_tags(self) -> str:
+        """All tags that pins move to."""
+        return ", ".join(dict.fromkeys(one.tag for one in (self.new, *self.further.values())))
 
 
 def branch_name(group: Group, image: ImageReference, base: str, default_base: str, verb: str = "bump") -> str:
@@ -118,13 +128,13 @@ def is_superseded(body: str, group: Group, image: ImageReference) -> bool:
 def title(facts: Facts) -> str:
     name = facts.new.repository.rsplit("/", 1)[-1]
     onto = f" on {facts.base}" if facts.base else ""
-    return f"{_hubs(facts.group)}: {name} {_old(facts.choice)} → {facts.new.tag}{onto}"[:200]
+    return f"{_hubs(facts.group)}: {name} {_old(facts.choice)} → {facts.new_tags()}{onto}"[:200]
 
 
 def commit_message(facts: Facts) -> str:
     """Subject and pins; trailers() follow."""
     pins = [pin for change in facts.changes for pin in change.pins]
-    lines = [f"{pin.file}: {pin.path}: {pin.tag} → {facts.new.tag}" for pin in pins[:MAX_ROWS]]
+    lines = [f"{pin.file}: {pin.path}: {pin.tag} → {facts.new_tag(pin)}" for pin in pins[:MAX_ROWS]]
     lines += [f"{change.file}: {change.note}" for change in facts.changes if change.note][:MAX_ROWS]
     return f"{title(facts)}\n\n{facts.new.name}\n\n" + "\n".join(lines) + "\n\n"
 
@@ -179,7 +189,7 @@ def _summary(facts: Facts) -> str:
     noun = "hub" if len(facts.group.hubs) == 1 else "hubs"
     raised = [change for change in facts.changes if change.note]
     lines = [
-        f"Moves {noun} {hubs} to {code(f'{facts.new.name}:{facts.new.tag}')}. {counted(len(pins), 'tag')} in "
+        f"Moves {noun} {hubs} to {_targets(facts)}. {counted(len(pins), 'tag')} in "
         f"{counted(len(facts.changes), 'file')}"
         + (f", and the version of {counted(len(raised), 'chart')}" if raised else "")
         + "; nothing else changes."
@@ -192,12 +202,17 @@ def _summary(facts: Facts) -> str:
     return "\n\n".join(lines)
 
 
+def _targets(facts: Facts) -> str:
+    everyone = dict.fromkeys((facts.new, *facts.further.values()))
+    return ", ".join(code(f"{one.name}:{one.tag}") for one in everyone)
+
+
 def _rows(facts: Facts) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for change in facts.changes:
         for pin in change.pins:
             rows.append(
-                (code(f"{pin.file}:{pin.line}"), code(pin.path), code(pin.tag) or "(none)", code(facts.new.tag))
+                (code(f"{pin.file}:{pin.line}"), code(pin.path), code(pin.tag) or "(none)", code(facts.new_tag(pin)))
             )
         if change.note:
             rows.append((code(change.file), *(code(part) for part in change.note.split(" ") if part != "→")))
@@ -205,7 +220,8 @@ def _rows(facts: Facts) -> list[tuple[str, ...]]:
 
 
 def _provenance(facts: Facts) -> list[str]:
-    lines = [f"digest: {code(facts.new.digest or '')}"] if facts.new.digest else []
+    everyone = dict.fromkeys((facts.new, *facts.further.values()))
+    lines = [f"digest: {code(one.digest)}" for one in everyone if one.digest]
     if facts.tests:
         lines.append(f"tests: {code(facts.tests)}")
     if facts.platforms:

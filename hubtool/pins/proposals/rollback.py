@@ -54,7 +54,7 @@ def _plan(job: Job, hub: str, image: ImageReference | None, from_tag: str | None
     tag = _before(job, pin, ImageReference.parse(pin.image))
     reason = f"Rollback: {code(tags[0])} is live on {code(job.branch.name)}, {code(tag)} was before it."
     rules = Rules(from_tag=tags[0], verb=VERB, reason=reason)
-    return job.plan(Group.of(job.deployed.names_of([hub])), wanted.with_tag(tag), found, rules)
+    return job.plan(Group.of(job.deployed.names_of([hub])), [wanted.with_tag(tag)], found, rules)
 
 
 def only_image(found: Scan, hub: str) -> ImageReference:
