@@ -157,7 +157,7 @@ def site(docker_host: str, cache_dir: Path, tmp_path_factory: pytest.TempPathFac
     folder, arch = tmp_path_factory.mktemp("site"), architecture()
     packages = {
         f"v4.139.1/code-server_4.139.1_{arch}.deb": ("code-server", "/usr/bin/code-server"),
-        f"{arch}/rstudio-server-2026.09.0-174-{arch}.deb": ("rstudio-server", "/usr/lib/rstudio-server/bin/rserver"),
+        f"{arch}/rstudio-server-2026.05.1-225-{arch}.deb": ("rstudio-server", "/usr/lib/rstudio-server/bin/rserver"),
     }
     for name, (package, program) in packages.items():
         (folder / name).parent.mkdir()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import docker as docker_sdk
 
-CODE_SERVER, RSTUDIO = "4.139.1", "2025.05.1-513"
+CODE_SERVER, RSTUDIO = "4.139.1", "2026.05.1-225"
 
 
 def write_package(target: Path, name: str, program: Path, at: str) -> str:
