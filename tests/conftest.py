@@ -18,9 +18,36 @@ from hubtool.sandbox import dockerd
 from hubtool.sandbox.parts import cache_folder
 from hubtool.sandbox.registry import local_registry
 
+_GROUP = pytest.StashKey[int]()
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As a shell's background job; the programs under test would inherit it, and no Ctrl-C would reach them.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# What builds the same images is in one process, with one daemon; these first, since they take longest.
+TOGETHER = {
+    "workstation": ("tests/contracts/workstation", "tests/templates/test_workstation.py"),
+    "jupyterhub": ("tests/contracts/jupyterhub",),
+    "onyxia": ("tests/contracts/onyxia", "tests/templates/test_onyxia_ide.py", "tests/templates/test_image_stack.py"),
+    "coder": ("tests/contracts/coder", "tests/templates/test_coder_nix.py"),
+    "dask": ("tests/commands/test_dask.py",),
+    "release": ("tests/commands/test_release.py",),
+    "demo": ("tests/commands/test_demo.py",),
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which process a test is for (xdist's ``--dist loadgroup``): the tests of a file are in one."""
+    root = Path(__file__).parents[1]
+    order = [*TOGETHER, ""]
+    for item in items:
+        file = item.path.relative_to(root).as_posix()
+        group = next((name for name, places in TOGETHER.items() if file.startswith(places)), "")
+        item.add_marker(pytest.mark.xdist_group(group or file))
+        item.stash[_GROUP] = order.index(group)
+    items.sort(key=lambda item: item.stash[_GROUP])
 
 
 @dataclass(frozen=True)
