@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,11 +87,11 @@ class Stack:
     host: str
     environment: dict[str, str]
 
-    def write(self, **files: str) -> None:
+    def write(self, settings: str = STACK, declared: Mapping[str, str] = FILES, /, **files: str) -> str:
+        """The stack that SETTINGS, a hubtool.yaml, and the files DECLARED make, with other FILES; the commit."""
         self.root.mkdir(exist_ok=True)
-        (self.root / "hubtool.yaml").write_text(STACK.format(registry=self.host))
-        write_files(self.root, {**FILES, **files})
-        self.commit("a stack")
+        write_files(self.root, {"hubtool.yaml": settings.format(registry=self.host), **declared, **files})
+        return self.commit("a stack")
 
     def commit(self, message: str) -> str:
         repo = git.Repo.init(self.root, initial_branch="main")

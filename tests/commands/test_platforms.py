@@ -40,10 +40,7 @@ FILES = {
 
 @pytest.fixture
 def both(stack: Stack) -> Stack:
-    stack.root.mkdir()
-    (stack.root / "hubtool.yaml").write_text(STACK.format(registry=stack.host))
-    write_files(stack.root, FILES)
-    stack.commit("first")
+    stack.write(STACK, FILES)
     return stack
 
 

@@ -36,10 +36,7 @@ FILES = {
 @pytest.fixture
 def versions(stack: Stack) -> Stack:
     """A stack that was released."""
-    stack.root.mkdir()
-    (stack.root / "hubtool.yaml").write_text(STACK.format(registry=stack.host))
-    write_files(stack.root, FILES)
-    stack.commit("first")
+    stack.write(STACK, FILES)
     done = stack.run("release", "--jobs", "2")
     assert done.returncode == 0, done.stderr
     return stack

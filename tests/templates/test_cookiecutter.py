@@ -92,6 +92,7 @@ def test_the_root_asks_which_template_and_then_its_questions(project: Path, tmp_
         "repository_name=a/b",
         "repository_name=it's",
         "repository_name='''+exit(0)+'''",
+        'repository_name="""+exit(0)+"""',
         'repository_name="\\',
         "registry=nowhere",
         "hub_name=a/b",
