@@ -23,6 +23,7 @@ from hubtool.errors import HubtoolError
 from hubtool.process import ProcessError, run, stream
 
 API_SECONDS = 600
+STARTS = 4
 
 
 class DockerEngine:
@@ -121,7 +122,7 @@ class DockerEngine:
         keep(container)
         try:
             with speaking(f"docker run {spec.image}"):
-                created.start()
+                _start(created)
         except BaseException:
             container.remove()
             raise
@@ -181,6 +182,18 @@ class DockerEngine:
         """Remove a tag or image; one that is not there is no error."""
         with speaking(f"docker rmi {image}"), contextlib.suppress(docker.errors.ImageNotFound):
             self._client.images.remove(image)
+
+
+def _start(created: Any) -> None:
+    """Start a container that was CREATED. A daemon tries ten ports, one after the other, which another daemon may all
+    have; asked again, it goes on from there."""
+    for left in reversed(range(STARTS)):
+        try:
+            created.start()
+            return
+        except docker.errors.APIError as error:
+            if not left or "address already in use" not in str(error):
+                raise
 
 
 def _connect() -> Any:

@@ -10,7 +10,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -325,6 +325,18 @@ def test_a_taken_port_is_an_error_where_the_network_is_shared(buildah_engine: En
         port = taken.getsockname()[1]
         with pytest.raises(HubtoolError, match=f"port {port} is taken"):
             buildah_engine.run(ContainerSpec(SMALL, command=["true"], ports=[port]))
+
+
+def test_ports_that_others_have_are_passed_over(docker_engine: Engine) -> None:
+    spec = ContainerSpec(SMALL, command=["sleep", "60"], ports=[8000])
+    with ExitStack() as stack:
+        host, port = stack.enter_context(running(docker_engine, spec)).address(8000)
+        for other in range(port + 1, port + 26):  # more than a daemon tries by itself
+            taken = stack.enter_context(socket.socket())
+            with suppress(OSError):
+                taken.bind((host, other))
+                taken.listen()
+        assert stack.enter_context(running(docker_engine, spec)).address(8000)[1] > port
 
 
 def test_an_engine_that_does_not_answer_is_an_error_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
