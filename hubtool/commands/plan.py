@@ -9,7 +9,7 @@ from typing import Any
 
 from hubtool import console
 from hubtool.commands.decide import Decision, decide
-from hubtool.commands.versions import find_taken, raise_versions
+from hubtool.commands.versions import find_taken, raise_versions, refuse, tell
 from hubtool.config import FILE_NAME, Config, load
 from hubtool.engines import choose_engine
 from hubtool.errors import HubtoolError, Where
@@ -20,7 +20,6 @@ from hubtool.plan.graph import Graph, Node, select
 from hubtool.plan.picture import boxes, mermaid, svg
 from hubtool.plan.readme import section, with_section
 from hubtool.plan.source import Source, read_source
-from hubtool.reference import ImageReference
 
 RUNNERS = {"linux/arm64": "ubuntu-24.04-arm"}  # GitHub's own, by platform
 MOST_LEGS = 256  # of a matrix (docs.github.com: usage limits of GitHub Actions)
@@ -60,12 +59,12 @@ def plan(
     needed = {node.id for one in chosen for node in (one, *graph.ancestors(one))}
     nodes = [node for node in graph.nodes.values() if node.id in needed or (node.skip and not images)]
     decisions = _decide(config, root, source, images, nodes, engine, offline=offline, rebuild=rebuild)
-    taken = find_taken(nodes, decisions)
+    taken = find_taken(nodes, decisions, surely=raised or github_matrix)
     if raised:
         _tell_raised(raise_versions(root, config, source, list(taken)), as_json)
         return
-    if github_matrix and taken:
-        raise HubtoolError(_taken_text(taken), hint="hubtool plan --raise-versions, then commit")
+    if github_matrix:
+        refuse(taken)
     if picture:
         write_whole(picture, svg(boxes(graph, _actions(decisions))))
     if bake:
@@ -79,7 +78,7 @@ def plan(
     else:
         _print(nodes, decisions)
         if taken:
-            console.warn(f"{_taken_text(taken)}; hubtool plan --raise-versions")
+            console.warn(f"{tell(taken)}; hubtool plan --raise-versions")
     console.github_summary(_summary(nodes, decisions))
 
 
@@ -113,10 +112,6 @@ def _write_readme(file: Path, written: str) -> None:
     if after != before:
         write_whole(file, after)
     console.say(f"{file}: {'written' if after != before else 'nothing to do, its images are those of hubtool.yaml'}")
-
-
-def _taken_text(taken: Mapping[str, ImageReference]) -> str:
-    return "versions that name another image already: " + ", ".join(str(reference) for reference in taken.values())
 
 
 def _tell_raised(raised: Mapping[str, tuple[str, str]], as_json: bool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache as once
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,13 @@ from hubtool.commands import bump as bumping
 from hubtool.commands.ask import may_push, which
 from hubtool.commands.build import Built, build_variant, on_parent, take_built
 from hubtool.commands.build_cache import CacheRules
+from hubtool.commands.decide import decide
 from hubtool.commands.joining import join
 from hubtool.commands.one_push import Pushed, PushRules
 from hubtool.commands.publish import check_push, push_variant, set_tags
 from hubtool.commands.push import as_data, tell_github
 from hubtool.commands.test import tell, test_variant
+from hubtool.commands.versions import find_taken, refuse
 from hubtool.config import FILE_NAME, Config, Deployment, load
 from hubtool.contracts.report import as_text
 from hubtool.engines import Engine, choose_engine
@@ -27,7 +28,8 @@ from hubtool.forges import open_forge
 from hubtool.pins.proposals.bump import bump_hubs
 from hubtool.pins.proposals.job import Bump, Held, Rules
 from hubtool.pins.proposals.request import Group
-from hubtool.plan import Variant, make_plan, names_of
+from hubtool.plan import Variant, make_plan, names_of, read_graph
+from hubtool.plan.graph import Graph
 from hubtool.plan.kin import find_kin
 from hubtool.plan.records import REGISTRY
 from hubtool.plan.run import run_plan
@@ -81,6 +83,8 @@ def release(
     _ask(config, variants, target)
     rules = PushRules(config.create_repository, named=tag is not None, dry_run=dry_run)
     again = names_of(config, root, source, images) if rebuild else frozenset()
+    if not (no_build or tag):
+        _check_versions(read_graph(config, root, source), variants, chosen, again)
     if scheduler and not no_build:
         from hubtool.commands.dask_client import run_on_workers
         from hubtool.commands.dask_parcels import Task
@@ -88,12 +92,7 @@ def release(
         task = Task(engine, cache or CacheRules(), replace(rules, staged=True), again, test=True)
         run = run_on_workers(scheduler, variants, task, jobs=jobs)
     else:
-        build = partial(build_variant, start=chosen, cache=cache)
-
-        def make(variant: Variant) -> Built:
-            return take_built(variant, chosen) if no_build else build(variant, rebuild=variant.image in again)
-
-        run = run_plan(variants, partial(_make, build=make, start=chosen), jobs=jobs)
+        run = run_plan(variants, _Maker(chosen, cache, again, no_build).make, jobs=jobs)
     if asked is not None and not may_push(run.ready):
         console.say("nothing was pushed; hubtool release goes on from here")
         run.raise_failures()
@@ -106,15 +105,34 @@ def release(
     _print(pushed, bumps, dry_run, as_json)
 
 
-def _make(
-    variant: Variant, built: Mapping[str, Built], *, build: Callable[[Variant], Built], start: Callable[[], Engine]
-) -> Built:
-    """Build VARIANT on what was BUILT, and test it, unless that was done before it came to the registry."""
-    console.say(f"\n== build {variant.reference}")
-    found = build(on_parent(variant, built))
-    if found.engine != REGISTRY:
-        _test(variant, start())
-    return found
+def _check_versions(
+    graph: Graph, variants: Sequence[Variant], start: Callable[[], Engine], again: frozenset[str]
+) -> None:
+    """Raise HubtoolError for an image that changed, and has the version of its last release still."""
+    nodes = [graph.nodes[variant.image] for variant in variants]
+    if any(node.versioned for node in nodes):
+        refuse(find_taken(nodes, decide(variants, start, again), surely=True))
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Builds and tests on this machine; with ``no_build`` takes what the registry has."""
+
+    start: Callable[[], Engine]
+    cache: CacheRules | None
+    again: frozenset[str]
+    no_build: bool
+
+    def make(self, variant: Variant, built: Mapping[str, Built]) -> Built:
+        """Build VARIANT on what was BUILT, and test it, unless that was done before it came to the registry."""
+        console.say(f"\n== build {variant.reference}")
+        ready = on_parent(variant, built)
+        if self.no_build:
+            return take_built(ready, self.start)
+        found = build_variant(ready, self.start, self.cache, rebuild=variant.image in self.again)
+        if found.engine != REGISTRY:
+            _test(variant, self.start())
+        return found
 
 
 def _push_all(variants: Sequence[Variant], rules: PushRules, start: Callable[[], Engine]) -> list[Pushed]:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hubtool.commands.decide import AT_ONCE, Decision
-from hubtool.commands.promotion import ask_for
+from hubtool.commands.promotion import ask_for, look_up
 from hubtool.config import FILE_NAME, Config, parse
 from hubtool.errors import HubtoolError
 from hubtool.files import write_whole
@@ -20,18 +20,31 @@ from hubtool.reference import ImageReference
 MOST_TRIES = 1000
 
 
-def find_taken(nodes: Sequence[Node], decisions: Mapping[str, Decision]) -> dict[str, ImageReference]:
+def find_taken(nodes: Sequence[Node], decisions: Mapping[str, Decision], *, surely: bool) -> dict[str, ImageReference]:
     """The images among NODES that are built for a change, though a tag with their version names another image
-    already: by name, with that reference. Raises HubtoolError where a registry can't be asked."""
+    already: by name, with that reference. Where a registry can't be asked nothing is taken; SURELY raises HubtoolError.
+    """
+    ask = ask_for if surely else look_up
     changed = [node for node in nodes if decisions[node.id].changes]
     asked = [(node.image, node.repository.with_tag(tag)) for node in changed for tag in sorted(node.versioned)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = list(pool.map(_is_taken, [reference for _, reference in asked]))
+        answers = list(pool.map(ask, [reference for _, reference in asked]))
     found: dict[str, ImageReference] = {}
     for (image, reference), there in zip(asked, answers, strict=True):
         if there:
             found.setdefault(image, reference)
     return found
+
+
+def refuse(taken: Mapping[str, ImageReference]) -> None:
+    """Raise HubtoolError where versions are TAKEN."""
+    if taken:
+        raise HubtoolError(tell(taken), hint="hubtool plan --raise-versions, then commit")
+
+
+def tell(taken: Mapping[str, ImageReference]) -> str:
+    """The references of TAKEN versions in a line."""
+    return "versions that name another image already: " + ", ".join(str(reference) for reference in taken.values())
 
 
 def raise_versions(root: Path, config: Config, source: Source, images: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -59,10 +72,6 @@ def _raised(root: Path, config: Config, source: Source, name: str) -> tuple[str,
             for node in read_graph(other, root, source).of([name])
             for tag in node.versioned
         }
-        if not any(map(_is_taken, tags)):
+        if not any(map(ask_for, tags)):
             return old, version
     raise HubtoolError(f"{name}: the {MOST_TRIES} versions after {old} are taken")
-
-
-def _is_taken(reference: ImageReference) -> bool:
-    return ask_for(reference) is not None

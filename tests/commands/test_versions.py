@@ -53,6 +53,11 @@ def test_a_change_raises_the_versions_that_it_reaches(versions: Stack) -> None:
     refused = versions.run("plan", "--github-matrix", "--dirty")
     assert refused.returncode == 1
     assert "hubtool plan --raise-versions, then commit" in refused.stderr
+    versions.commit("another word, and no other version")
+    forgotten = versions.run("release")
+    assert forgotten.returncode == 1
+    assert "team-tool:3.19" in forgotten.stderr
+    assert "building" not in forgotten.stderr
 
     raised = versions.run("plan", "--raise-versions")
     assert raised.stdout.splitlines() == ["tool: version 3.19 → 3.20", "desktop: version 1.0 → 1.1"]
@@ -83,3 +88,14 @@ def test_other_settings_raise_a_version_and_a_taken_one_is_passed_over(versions:
     file.write_text(file.read_text().replace('"8"', '"7"').replace("red", "blue"))
     versions.commit("back")
     assert versions.run("plan", "--raise-versions").stdout == "other: version 7 → 9\n"
+
+
+def test_where_no_registry_answers_a_plan_is_made_and_no_version_raised(stack: Stack) -> None:
+    stack.host = "127.0.0.1:1/nowhere"
+    stack.write(STACK, FILES)
+    before = (stack.root / "hubtool.yaml").read_text()
+    assert stack.plan()["base[cpu]"] == ("build", "not in the registry")
+    refused = stack.run("plan", "--raise-versions")
+    assert refused.returncode == 1
+    assert "127.0.0.1:1" in refused.stderr
+    assert (stack.root / "hubtool.yaml").read_text() == before
