@@ -29,6 +29,7 @@ from tests.commands.dask_cluster import Cluster, cluster
 from tests.commands.holding import Holding, holding
 from tests.commands.stacks import HEAD, Stack
 from tests.conftest import LocalRegistry
+from tests.contracts.every import long
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -217,6 +218,7 @@ def test_a_scheduler_that_is_lost_ends_the_run(
     assert server.left.wait(60), "the build went on"
 
 
+@long
 def test_a_worker_without_an_engine_gets_nothing_more(stack: Stack, none: Cluster, environment: dict[str, str]) -> None:
     stack.write()
     broken = none.add("broken", {**environment, "DOCKER_HOST": "unix:///nowhere.sock"})
@@ -267,6 +269,7 @@ def test_a_worker_of_another_version_is_named(
     assert f"{worker} has hubtool 0.0.1 with Python {ours}, and this machine hubtool {__version__}" in done.stderr
 
 
+@long
 def test_over_tls_with_workers_that_have_nannies(
     stack: Stack, environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from hubtool.sandbox import deployment
 from tests.conftest import LocalRegistry
+from tests.contracts.every import long
 
 IMAGE = "base-user-image"
 Hubtool = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -73,6 +74,7 @@ def requests(bare: Path) -> list[str]:
 
 @pytest.mark.engine
 @pytest.mark.slow
+@long
 def test_a_generated_repository_goes_the_whole_line_and_then_has_nothing_to_do(
     tmp_path: Path, hubtool: Hubtool, registry: LocalRegistry, base_image: str
 ) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from hubtool.contracts import TestReport
+from tests.contracts.every import long
 from tests.contracts.jupyterhub.hub import real_hub
 from tests.contracts.jupyterhub.images import RUN
 
+pytestmark = long
 SECONDS = 60
 # The checks that say whether a hub can start an image and lets the right people in.
 START = {"J2", "J4", "K1", "K2"}

@@ -123,12 +123,13 @@ RENAMED = (
     as_root("usermod --login ds --home /home/ds --move-home chaimeleon && groupmod --new-name ds chaimeleon")
     + "USER ds:ds\nWORKDIR /home/ds\n"
 )
-KEPT = {
+GOOD = {
     "good": Broken("", "", ""),
     "another user": Broken(RENAMED, "", "", settings={"user": "ds"}),
     "Jupyter on loopback": Broken(jupyter("127.0.0.1", 200), "", ""),
     "Jupyter with a token": Broken(jupyter("0.0.0.0", 403), "", ""),
 }
+KEPT = some(GOOD, "Jupyter with a token")
 
 
 @pytest.fixture(scope="module")
