@@ -8,17 +8,17 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bcrypt
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from hubtool.engines import get_engine
 from hubtool.sandbox import base_image as sandbox_base
 from hubtool.sandbox import dockerd
 from hubtool.sandbox.parts import cache_folder
 from hubtool.sandbox.registry import local_registry
-
-_GROUP = pytest.StashKey[int]()
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As a shell's background job; the programs under test would inherit it, and no Ctrl-C would reach them.
@@ -37,17 +37,24 @@ TOGETHER = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)
+def group_of(file: str) -> str:
+    """What FILE, relative to the project, is together with: itself where nothing is said."""
+    return next((name for name, places in TOGETHER.items() if file.startswith(places)), file)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which process a test is for (xdist's ``--dist loadgroup``): the tests of a file are in one."""
-    root = Path(__file__).parents[1]
-    order = [*TOGETHER, ""]
-    for item in items:
-        file = item.path.relative_to(root).as_posix()
-        group = next((name for name, places in TOGETHER.items() if file.startswith(places)), "")
-        item.add_marker(pytest.mark.xdist_group(group or file))
-        item.stash[_GROUP] = order.index(group)
-    items.sort(key=lambda item: item.stash[_GROUP])
+    order = {name: number for number, name in enumerate(TOGETHER)}
+    items.sort(key=lambda item: order.get(group_of(item.nodeid.partition("::")[0]), len(order)))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """One that gives each group to one process."""
+    return _Together(config, log)
+
+
+class _Together(LoadScopeScheduling):  # type: ignore[misc]
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid.partition("::")[0])
 
 
 @dataclass(frozen=True)
