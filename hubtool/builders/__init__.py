@@ -17,7 +17,7 @@ from hubtool.reference import ImageReference
 REVISION, CREATED = "org.opencontainers.image.revision", "org.opencontainers.image.created"
 ARCHIVE = "hubtool.archive"  # a hash of the packages that a distribution's archives had
 BASE_NAME, BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
-TELLING = (REVISION, CREATED, BASE_DIGEST)
+_TELLING = (REVISION, CREATED, BASE_DIGEST)
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,11 @@ class Ingredients:
         for base in self.bases:
             digest.update(f"\n{'' if base == self.parent else base}@{digest_of(base)}".encode())
         return digest.hexdigest()
+
+
+def deciding(labels: Mapping[str, str]) -> dict[str, str]:
+    """LABELS without those that only tell which commit and base an image is of."""
+    return {key: value for key, value in labels.items() if key not in _TELLING}
 
 
 class Prepared(Protocol):

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hubtool import __version__
-from hubtool.builders import BASE_DIGEST, BASE_NAME, TELLING, BuildJob, BuildOptions, Ingredients
+from hubtool.builders import BASE_DIGEST, BASE_NAME, BuildJob, BuildOptions, Ingredients, deciding
 from hubtool.builders.context import Context
 from hubtool.builders.stages import base_image, base_images
 from hubtool.engines import Engine, EngineBuild
@@ -42,14 +42,14 @@ def ingredients_of(recipe: Recipe, job: BuildJob, versions: Sequence[str] = ()) 
     """Files, Dockerfile, build arguments, labels, platform, hubtool's and further VERSIONS, hashed; the base images."""
     digest = hashlib.sha256()
     parent = job.settings.base if job.on_parent and isinstance(job.settings.base, str) else ""
-    labels = {**recipe.labels, **job.labels}
+    labels = deciding({**recipe.labels, **job.labels})
     for text in (
         __version__,
         *versions,
         recipe.dockerfile,
         recipe.target or "",
         repr(sorted(recipe.args.items())),
-        repr(sorted((key, value) for key, value in labels.items() if key not in TELLING)),
+        repr(sorted(labels.items())),
         platform_of(job),
     ):
         text = text.replace(parent, PARENT) if parent else text

@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from hubtool import console
-from hubtool.builders import BASE_DIGEST, BuildOptions, Ingredients, Prepared, get_builder
+from hubtool.builders import BuildOptions, Ingredients, Prepared, get_builder
 from hubtool.commands.ask import which
 from hubtool.commands.build_cache import CacheRules, find_cache
 from hubtool.commands.build_output import show
@@ -90,10 +90,7 @@ def on_parent(variant: Variant, built: Mapping[str, Built]) -> Variant:
     if variant.parent is None:
         return variant
     parent = built[variant.parent]
-    settings = variant.job.settings.model_copy(update={"base": parent.reference})
-    labels = {**variant.job.labels, BASE_DIGEST: parent.reference.partition("@")[2] or parent.id}
-    job = replace(variant.job, settings=settings, labels=labels, on_parent=True)
-    return replace(variant, job=job, parent_id=parent.id)
+    return variant.on_image(parent.reference, parent.id)
 
 
 def build_variant(
@@ -107,8 +104,7 @@ def build_variant(
     is kept in ``.hubtool/logs``. Raises HubtoolError with the last lines and the log's path when the build fails.
     """
     with get_builder(variant.job.settings.builder).prepare(variant.job) as prepared:
-        base = variant.job.settings.base if variant.job.on_parent else ""
-        work = _Work(variant, start, prepared, Bases(start, (str(base), variant.parent_id)))
+        work = _Work(variant, start, prepared, Bases.of(variant, start))
         found = None if rebuild else work.find()
         return found or work.build(cache or CacheRules(), again=rebuild)
 
@@ -117,9 +113,7 @@ def take_built(variant: Variant, start: Callable[[], Engine]) -> Built:
     """What the registry has of VARIANT, whose tests it passed, recorded; START gives an engine for the bases that no
     registry has. Raises HubtoolError where it has none: nothing is built."""
     with get_builder(variant.job.settings.builder).prepare(variant.job) as prepared:
-        base = variant.job.settings.base if variant.job.on_parent else ""
-        bases = Bases(start, (str(base), variant.parent_id))
-        there = find_built(variant, prepared.ingredients().fingerprint(bases.digest))
+        there = find_built(variant, prepared.ingredients().fingerprint(Bases.of(variant, start).digest))
     if there is None:
         raise HubtoolError(
             f"{variant.reference.name} has no image of this commit that passed its tests",

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -71,12 +71,10 @@ def _decide(
         return Decision("build", f"built on {variant.parent}", changes=parent.changes)
     if parent:
         base = variant.reference.with_tag(variant.reference.tag, parent.digest)
-        settings = variant.job.settings.model_copy(update={"base": str(base)})
-        job = replace(variant.job, settings=settings, on_parent=True)
-        variant = replace(variant, job=job, parent_id=parent.image_id)
+        variant = variant.on_image(str(base), parent.image_id)
     with get_builder(variant.job.settings.builder).prepare(variant.job) as prepared:
         ingredients = prepared.ingredients()
-    bases = Bases(start, (str(variant.job.settings.base) if parent else "", variant.parent_id))
+    bases = Bases.of(variant, start)
     fingerprint = ingredients.fingerprint(lambda base: _digest(bases, base))
     there = find_built(variant, fingerprint)
     if there is None:

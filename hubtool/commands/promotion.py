@@ -117,6 +117,12 @@ class Bases:
         self._parent, self._parents_id = parent
         self._released: dict[str, str] = {}
 
+    @classmethod
+    def of(cls, variant: Variant, start: Callable[[], Engine]) -> Bases:
+        """Those of VARIANT, of which its parent may be one."""
+        base = variant.job.settings.base if variant.job.on_parent else ""
+        return cls(start, (str(base), variant.parent_id))
+
     def released(self, name: str) -> str:
         """The digest that NAME has in its registry; "" where that does not tell, or it is the parent."""
         if name == self._parent:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from hubtool.builders import BuildJob
+from hubtool.builders import BASE_DIGEST, BuildJob
 from hubtool.config import FILE_NAME, CompressionName, Config, LayerStyle, place
 from hubtool.errors import HubtoolError, Where
 from hubtool.plan.graph import Graph, Node, make_graph, select
@@ -75,6 +75,13 @@ class Variant:
     whole: str = ""
     partners: frozenset[str] = frozenset()
     joined: tuple[tuple[str, str, bool], ...] = ()
+
+    def on_image(self, reference: str, parent_id: str) -> Variant:
+        """It, to be built on the image REFERENCE of its parent, which was built with PARENT_ID."""
+        settings = self.job.settings.model_copy(update={"base": reference})
+        labels = {**self.job.labels, BASE_DIGEST: reference.partition("@")[2] or parent_id}
+        job = replace(self.job, settings=settings, labels=labels, on_parent=True)
+        return replace(self, job=job, parent_id=parent_id)
 
 
 def read_graph(config: Config, root: Path, source: Source) -> Graph:

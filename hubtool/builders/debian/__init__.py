@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hubtool import __version__
-from hubtool.builders import ARCHIVE, TELLING, BuildJob, BuildOptions, Ingredients
+from hubtool.builders import ARCHIVE, BuildJob, BuildOptions, Ingredients, deciding
 from hubtool.builders.context import Context
 from hubtool.builders.debian.archives import State, build_sources, image_sources, read_state
 from hubtool.builders.debian.bootstrap import INSIDE, PATH, Bootstrap, check, make_root
@@ -59,7 +59,7 @@ class PreparedDebian:
     def ingredients(self) -> Ingredients:
         """What decides the image: settings, files, and the state of the package archives."""
         settings = self.job.settings
-        labels = {key: value for key, value in self.job.labels.items() if key not in TELLING}
+        labels = deciding(self.job.labels)
         kept = image_sources(settings.debian, self.job.site, self.architecture)
         told = (__version__, settings.debian.model_dump_json(), self.architecture, self.state.content, kept)
         digest = hashlib.sha256(repr((told, sorted(self._environment.items()), sorted(labels.items()))).encode())

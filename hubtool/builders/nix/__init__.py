@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hubtool import __version__
-from hubtool.builders import TELLING, BuildJob, BuildOptions, Ingredients
+from hubtool.builders import BuildJob, BuildOptions, Ingredients, deciding
 from hubtool.builders.nix.output import archive_of
 from hubtool.builders.nix.programs import check, evaluate, realise
 from hubtool.builders.recipe import platform_of
@@ -47,7 +47,7 @@ class PreparedNix:
 
     def ingredients(self) -> Ingredients:
         """What decides the image: the derivation, whose name is a hash of all that goes into it, and the labels."""
-        labels = {key: value for key, value in self.job.labels.items() if key not in TELLING}
+        labels = deciding(self.job.labels)
         told = repr((__version__, Path(self.derivation).name, sorted(labels.items()), platform_of(self.job)))
         return Ingredients(hashlib.sha256(told.encode()).hexdigest())
 
