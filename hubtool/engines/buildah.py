@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,6 +36,12 @@ class BuildahEngine:
 
     name = "buildah"
     bounded_cache = False  # a tag for each step that ever was; 1.28 (Debian 12) does not even use them
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._builds = 0  # that run now
+        self._before: set[str] = set()  # the working containers there when the first of them began
+        self._left = False
 
     @cached_property
     def _program(self) -> tuple[str | Path, ...]:
@@ -77,16 +85,11 @@ class BuildahEngine:
 
     def build(self, build: EngineBuild) -> Iterator[str]:
         """Build, yielding output lines as they come. The tag names the image only if all went well."""
-        with _folder(build.context) as context:
-            before = self._containers()
+        with _folder(build.context) as context, self._working_removed():
             try:
                 yield from self._build(build, context)
             except ProcessError as error:
-                self._remove_working(before)
                 raise failures.explain(error, prune="buildah rmi --prune") from error
-            except BaseException:
-                self._remove_working(before)
-                raise
 
     def _build(self, build: EngineBuild, context: Path) -> Iterator[str]:
         """Build; where only the build cache could not be written, without it."""
@@ -96,6 +99,7 @@ class BuildahEngine:
         except ProcessError as error:
             if CACHE_REFUSED not in error.output:
                 raise
+            self._left = True
             yield f"build cache not written: {failures.last_lines(error.output)}"
             yield from self._build(replace(build, cache=None, cache_write=False), context)
 
@@ -103,12 +107,28 @@ class BuildahEngine:
         listed = json.loads(run(*self._program, "containers", "--json").stdout or "[]") or []
         return {str(container["containername"]) for container in listed}
 
-    def _remove_working(self, before: set[str]) -> None:
-        """Remove the working container that a failed or interrupted build left. Their names don't tell whose
-        they are, so while any other build runs they stay."""
-        if not another_build_runs():
-            for name in self._containers() - before:
-                run(*self._program, "rm", name, check=False)
+    def _working(self) -> set[str]:
+        return {name for name in self._containers() if re.search(r"(^|-)working-container(-\d+)?$", name)}
+
+    @contextmanager
+    def _working_removed(self) -> Iterator[None]:
+        """Remove the working containers that failed or interrupted builds left, when the last of those at once ends.
+        Their names don't tell whose they are, so while anyone else builds in the same storage they stay."""
+        with self._lock:
+            self._before = self._before if self._builds else self._working()
+            self._builds += 1
+        try:
+            yield
+        except BaseException:
+            self._left = True
+            raise
+        finally:
+            with self._lock:
+                self._builds -= 1
+                if self._left and not self._builds:
+                    self._left = False
+                    for name in self._working() - self._before if not another_build_runs() else ():
+                        run(*self._program, "rm", name, check=False)
 
     def inspect(self, image: str) -> EngineImage | None:
         """The image by tag or id; None where the engine has none. ``size`` is the sum of its layers as stored."""

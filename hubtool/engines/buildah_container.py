@@ -32,6 +32,8 @@ _ADDED = re.compile(
 )
 HOME_GROUP = 100
 LOG_BYTES = 32 * 1024 * 1024
+# What says where buildah stores: containers-storage.conf(5).
+STORAGE = (b"CONTAINERS_STORAGE_CONF", b"HOME", b"XDG_CONFIG_HOME", b"XDG_DATA_HOME", b"XDG_RUNTIME_DIR")
 VARIABLES = "/run/hubtool-variables"  # the file inside that holds the container's variables
 
 
@@ -294,8 +296,20 @@ def end_leftover(name: str) -> None:
 
 
 def another_build_runs() -> bool:
-    """Whether any buildah on this machine is building."""
-    return any(words[0].endswith(b"buildah") and b"bud" in words for _, words in _command_lines())
+    """Whether any buildah on this machine is building in the storage that this process uses, or may be."""
+    building = [pid for pid, words in _command_lines() if words[0].endswith(b"buildah") and b"bud" in words]
+    return any(_same_storage(pid) for pid in building)
+
+
+def _same_storage(pid: int) -> bool:
+    try:
+        entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except FileNotFoundError:
+        return False  # it ended meanwhile
+    except OSError:
+        return True
+    theirs = dict(entry.partition(b"=")[::2] for entry in entries)
+    return all(theirs.get(name) == os.environb.get(name) for name in STORAGE)
 
 
 def _command_lines() -> Iterator[tuple[int, list[bytes]]]:

@@ -69,3 +69,9 @@ def context() -> Path:
 
 def build_of(text: str, tag: str = "localhost/hubtool-test:made", **options: object) -> EngineBuild:
     return EngineBuild(tag, tar_of(Dockerfile=text), **options)  # type: ignore[arg-type]
+
+
+def no_working_container(engine: Engine) -> None:
+    """Checks that no build left one."""
+    if engine.name == "buildah":
+        assert run("buildah", "containers", "--quiet").stdout == ""

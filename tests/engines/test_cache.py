@@ -11,7 +11,7 @@ import pytest
 from hubtool.engines import Engine
 from hubtool.process import run
 from hubtool.sandbox.registry import local_registry
-from tests.engines.conftest import build_of
+from tests.engines.conftest import build_of, no_working_container
 
 pytestmark = pytest.mark.engine
 MADE = "localhost/hubtool-test:made"
@@ -56,3 +56,4 @@ def test_a_cache_that_is_nowhere_fails_no_build(engine: Engine) -> None:
     lines = list(engine.build(build_of(steps(), cache="127.0.0.1:1/no/where:buildcache", cache_write=True)))
     assert engine.inspect(MADE) is not None
     assert any(line.startswith("build cache not written: ") for line in lines)
+    no_working_container(engine)

@@ -20,7 +20,7 @@ import pytest
 from hubtool.engines import Container, ContainerSpec, Engine, EngineBuild, Unsupported, choose_engine, get_engine
 from hubtool.errors import HubtoolError
 from hubtool.process import ProcessError, run
-from tests.engines.conftest import SMALL, build_of
+from tests.engines.conftest import SMALL, build_of, no_working_container
 
 pytestmark = pytest.mark.engine
 MADE = "localhost/hubtool-test:made"
@@ -78,7 +78,7 @@ def test_a_build_that_fails_leaves_the_tag_where_it_was(engine: Engine) -> None:
         list(engine.build(build_of(f"FROM {SMALL}\nENV V=2\nRUN echo last words; exit 3\n")))
     assert "last words" in caught.value.message
     assert engine.inspect(MADE) == before
-    _no_working_container(engine)
+    no_working_container(engine)
 
 
 def test_a_folder_is_a_context_as_well(engine: Engine, tmp_path: Path) -> None:
@@ -112,12 +112,7 @@ def test_a_build_that_is_given_up_ends(engine: Engine) -> None:
     started = time.monotonic()
     lines.close()  # type: ignore[attr-defined]
     assert time.monotonic() - started < 15
-    _no_working_container(engine)
-
-
-def _no_working_container(engine: Engine) -> None:
-    if engine.name == "buildah":
-        assert run("buildah", "containers", "--quiet").stdout == ""
+    no_working_container(engine)
 
 
 def test_a_container_answers_and_stops_when_told(engine: Engine) -> None:
@@ -236,7 +231,7 @@ def test_what_an_engine_cannot_give_is_said_and_nothing_is_left(
         assert container.exec(["sh", "-c", script]).stdout.split()[-1:] == [said]
     with pytest.raises(Unsupported, match=f"buildah cannot give a container {what}"):
         buildah_engine.run(spec)
-    _no_working_container(buildah_engine)
+    no_working_container(buildah_engine)
 
 
 def test_volumes_and_networks_of_a_run_are_removed_with_it(docker_engine: Engine) -> None:
