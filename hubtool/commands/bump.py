@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hubtool import console
 from hubtool.config import FILE_NAME, Config, Deployment, load
 from hubtool.errors import HubtoolError, Where
 from hubtool.forges import is_repository
+from hubtool.pins.choose import Kin
 from hubtool.pins.proposals.bump import bump_hubs
 from hubtool.pins.proposals.job import Bump, Rules
 from hubtool.pins.proposals.request import Group
@@ -46,13 +47,14 @@ def bump(
         _groups(where, hubs, rings, group),
         [wanted],
         where,
-        Rules(from_tag, all_tags, pin_digest, tests=tests_of(config, root), kin=_kin(config, root)),
+        Rules(from_tag, all_tags, pin_digest, tests=tests_of(config, root), kin=kin_of(config, root)),
         dry_run=dry_run,
     )
     report(done, dry_run=dry_run, as_json=as_json)
 
 
-def _kin(config: Config | None, root: Path) -> Callable[[ImageReference, str], bool] | None:
+def kin_of(config: Config | None, root: Path) -> Kin | None:
+    """Which tags CONFIG, ROOT's, makes for the same variant."""
     return find_kin(config, root / FILE_NAME).same if config else None
 
 

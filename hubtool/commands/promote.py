@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hubtool import console
-from hubtool.commands.bump import find_deployment, find_image, read_config, report
+from hubtool.commands.bump import find_deployment, find_image, kin_of, read_config, report
 from hubtool.errors import HubtoolError
 from hubtool.pins.proposals.merge import Merge, promote_branch
 from hubtool.pins.proposals.promote import promote_hubs
@@ -35,7 +35,15 @@ def promote(
             )
         _report_merge(promote_branch(unique, where, dry_run=dry_run), as_json=as_json)
         return
-    done = promote_hubs(unique, find_image(config, image), where, from_hub=from_hub, from_tag=from_tag, dry_run=dry_run)
+    done = promote_hubs(
+        unique,
+        find_image(config, image),
+        where,
+        from_hub=from_hub,
+        from_tag=from_tag,
+        kin=kin_of(config, root),
+        dry_run=dry_run,
+    )
     if not done:
         raise HubtoolError(f"no image is pinned both where {', '.join(unique)} is promoted from and to")
     report(done, dry_run=dry_run, as_json=as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hubtool.commands.bump import find_deployment, find_image, read_config, report
+from hubtool.commands.bump import find_deployment, find_image, kin_of, read_config, report
 from hubtool.pins.proposals.rollback import roll_back
 
 
@@ -27,6 +27,7 @@ def rollback(
         find_image(config, image),
         find_deployment(config, root, deployment, branch),
         from_tag=from_tag,
+        kin=kin_of(config, root),
         dry_run=dry_run,
     )
     report(done, dry_run=dry_run, as_json=as_json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from hubtool.errors import HubtoolError
 from hubtool.pins import Pin
@@ -12,6 +13,7 @@ from hubtool.pins.finders.shapes import parse
 from hubtool.reference import ImageReference
 
 MAX_LISTED = 20
+Kin = Callable[[ImageReference, str], bool]  # whether a tag is of the same variant as an image's
 
 
 class NoPin(HubtoolError):
@@ -88,6 +90,13 @@ def together(choices: Sequence[Choice]) -> Choice:
     there = tuple(pin for one in choices for pin in one.there)
     taken = {*moving, *there}
     return Choice(choices[0].image, moving, there, tuple(pin for pin in choices[0].left if pin not in taken))
+
+
+def by_variant(pins: Sequence[Pin], image: ImageReference, kin: Kin | None) -> list[Pin] | None:
+    """A pin for each tag that PINS of IMAGE stand at, where each tag is of another variant; else None."""
+    found = sorted({pin.tag: pin for pin in reversed(pins)}.values(), key=lambda pin: pin.tag)
+    pairs = combinations(found, 2)
+    return None if any(kin is None or kin(image.with_tag(a.tag), b.tag) for a, b in pairs) else found
 
 
 def of_image(pins: Iterable[Pin], image: ImageReference) -> list[Pin]:

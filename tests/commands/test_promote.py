@@ -8,10 +8,11 @@ import pytest
 from hubtool.commands.promote import promote
 from hubtool.errors import HubtoolError
 from hubtool.reference import ImageReference
-from tests.forges.repositories import commit, git
+from tests.forges.repositories import commit, git, show
 from tests.pins.bumping import FILE, NAME, NEW, OLD, hubs, image, nobody, pin
+from tests.pins.labs import chart, lab, live, values, variants
 
-__all__ = ["hubs", "image", "nobody", "pin"]
+__all__ = ["chart", "hubs", "image", "lab", "nobody", "pin"]
 
 
 @pytest.fixture
@@ -74,3 +75,10 @@ def test_a_hub_without_a_common_image_is_an_error(root: Path, tmp_path: Path, hu
     commit(hubs, "prod", {FILE: "a: 1\n"})
     with pytest.raises(HubtoolError, match="not pinned both"):
         call(root)
+
+
+def test_hubtool_yaml_tells_variants_apart(chart: Path, lab: ImageReference, tmp_path: Path) -> None:
+    live(chart, lab, ("cpu-2", "gpu-3"))
+    (tmp_path / "hubtool.yaml").write_text(variants(lab) + f"deployment: {{repository: {chart}, promote: prod}}\n")
+    call(tmp_path, branch="staging")
+    assert show(chart, "hubtool/bump/base/team-lab@prod", FILE).decode() == values(lab, "cpu-2", "gpu-3")

@@ -8,10 +8,11 @@ import pytest
 from hubtool.commands.rollback import rollback
 from hubtool.errors import HubtoolError
 from hubtool.reference import ImageReference
-from tests.forges.repositories import commit, sha
+from tests.forges.repositories import commit, sha, show
 from tests.pins.bumping import FILE, NAME, NEW, OLD, hubs, image, nobody, pin
+from tests.pins.labs import chart, lab, live, values, variants
 
-__all__ = ["hubs", "image", "nobody", "pin"]
+__all__ = ["chart", "hubs", "image", "lab", "nobody", "pin"]
 
 
 @pytest.fixture
@@ -56,3 +57,10 @@ def test_a_dry_run_shows_the_diff(root: Path, capsys: pytest.CaptureFixture[str]
 def test_an_image_with_a_tag_is_refused(root: Path) -> None:
     with pytest.raises(HubtoolError, match="the tag goes into --tag"):
         call(root, image="team/base-user-image:1")
+
+
+def test_hubtool_yaml_tells_variants_apart(chart: Path, lab: ImageReference, tmp_path: Path) -> None:
+    live(chart, lab, ("cpu-2", "gpu-2"))
+    (tmp_path / "hubtool.yaml").write_text(variants(lab))
+    call(tmp_path, deployment=str(chart), branch="staging")
+    assert show(chart, "hubtool/rollback/base/team-lab", FILE).decode() == values(lab, "cpu-1", "gpu-1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -12,7 +12,7 @@ from hubtool import console
 from hubtool.config import Deployment
 from hubtool.errors import HubtoolError
 from hubtool.forges import Branch, Forge, OpenRequest, PullRequest, SourceCommit
-from hubtool.pins.choose import Choice, NoPin, choose, together
+from hubtool.pins.choose import Choice, Kin, NoPin, choose, together
 from hubtool.pins.edit import Move
 from hubtool.pins.proposals.deployed import Deployed
 from hubtool.pins.proposals.packages import NOTHING_KNOWN
@@ -77,7 +77,7 @@ class Rules:
     verb: str = "bump"
     reason: str = ""
     tests: Mapping[str, str] = field(default_factory=dict)
-    kin: Callable[[ImageReference, str], bool] | None = None
+    kin: Kin | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from hubtool.errors import HubtoolError
 from hubtool.forges import Branch, open_forge
 from hubtool.forges.markdown import code
 from hubtool.pins import Pin
-from hubtool.pins.choose import Choice, of_image
+from hubtool.pins.choose import MAX_LISTED, Choice, Kin, by_variant, of_image
 from hubtool.pins.proposals.history import live_tags
 from hubtool.pins.proposals.job import Bump, Held, Job, Rules, open_branch
 from hubtool.pins.proposals.propose import finish
@@ -38,15 +38,17 @@ def promote_hubs(
     *,
     from_hub: str | None = None,
     from_tag: str | None = None,
+    kin: Kin | None = None,
     now: float | None = None,
     dry_run: bool = False,
 ) -> list[Bump]:
     """Open or refresh the pull requests that bring HUBS, on the branch ``deployment.promote``, to the tags that they
     have on ``deployment.branch``; with FROM_HUB, on that branch itself, to the tags of that hub.
 
-    IMAGE (without tag): that image alone. FROM_TAG: only pins that stand at it. A tag that has been live for less than
-    ``deployment.soak`` is not proposed yet: ``waiting`` says so. Raises HubtoolError where the pins to promote from
-    stand at several tags, and for all that a bump raises for.
+    IMAGE (without tag): that image alone. FROM_TAG: only pins that stand at it. KIN: pins of an image's variants move
+    each to the tag of its own variant, in one request. A tag that has been live for less than ``deployment.soak`` is
+    not proposed yet: ``waiting`` says so. Raises HubtoolError where the pins to promote from stand at several tags of
+    one variant, and for all that a bump raises for.
     """
     forge = open_forge(deployment.repository, deployment.forge, deployment.api)
     start = deployment.branch or forge.default_branch()
@@ -57,7 +59,9 @@ def promote_hubs(
         target = source.job
         if end != start:
             target = Job(forge, stack.enter_context(open_branch(forge, end)), deployment)
-        plans = [plan for hub in hubs for plan in _plan_hub(source, target, hub, image, from_tag, clock)]
+        plans = [
+            plan for hub in hubs for plan in _plan_hub(source, target, hub, image, Rules(from_tag, kin=kin), clock)
+        ]
         return plans if dry_run else [finish(target, plan) for plan in plans]
 
 
@@ -73,7 +77,7 @@ def target_of(deployment: Deployment, start: str) -> str:
 
 
 def _plan_hub(
-    source: Source, target: Job, hub: str, image: ImageReference | None, from_tag: str | None, clock: float
+    source: Source, target: Job, hub: str, image: ImageReference | None, rules: Rules, clock: float
 ) -> list[Bump]:
     origin, group = source.hub or hub, Group.of(target.deployed.names_of([hub]))
     there = [pin for pin in source.job.deployed.scan([origin]).pins if pin.editable and pin.tag]
@@ -88,31 +92,40 @@ def _plan_hub(
                 places = f"{origin} on {source.job.branch.name} and in {hub} on {target.branch.name}"
                 raise HubtoolError(f"{one.name} is not pinned both in {places}")
             continue
-        pin = _single(pins, origin)
-        since = _since(source.job.branch, pin)
-        reason = (
-            f"Promotes what is live on {code(source.job.branch.name)}"
-            + (f" in hub {code(source.hub)}" if source.hub else "")
-            + f" since {datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M} UTC."
-        )
-        rules = Rules(from_tag=from_tag, reason=reason)
+        live = _live(pins, origin, one, rules)
+        reasoned = replace(rules, reason=_reason(source, live))
         try:
-            plan = target.plan(group, [one.with_tag(pin.tag)], found, rules)
+            plan = target.plan(group, [one.with_tag(pin.tag) for pin in live], found, reasoned)
         except Held as held:
-            plan = Bump(group, one.with_tag(pin.tag), Choice(one.name, (), (), ()), waiting=held.message)
-        waiting = still_waits(source.job.branch, pin, target.deployment.soak, clock) if plan.changes else ""
+            plan = Bump(group, one.with_tag(live[0].tag), Choice(one.name, (), (), ()), waiting=held.message)
+        moving = [pin for pin in live if plan.changes and pin.tag in {new.tag for new in (plan.new, *plan.further)}]
+        waits = (still_waits(source.job.branch, pin, target.deployment.soak, clock) for pin in moving)
+        waiting = next(filter(None, waits), "")
         plans.append(replace(plan, changes=(), waiting=waiting) if waiting else plan)
     return plans
 
 
-def _single(pins: Sequence[Pin], hub: str) -> Pin:
-    tags = sorted({pin.tag for pin in pins})
-    if len(tags) == 1:
-        return pins[0]
-    listed = "\n".join(f"  {pin.file}:{pin.line}: {pin.path}: {pin.tag}" for pin in pins[:20])
-    raise HubtoolError(
-        f"{pins[0].image} stands at {len(tags)} tags in hub {hub}, so which to promote is not clear:\n{listed}",
-        hint="bump the tag that you want: hubtool bump --tag TAG --branch BRANCH",
+def _live(pins: Sequence[Pin], hub: str, image: ImageReference, rules: Rules) -> list[Pin]:
+    """A pin for each tag to promote: one, or one for each variant; with a tag that alone moves, for its variant."""
+    live = by_variant(pins, image, rules.kin) or []
+    if len(live) > 1 and rules.from_tag is not None and rules.kin is not None:
+        live = [pin for pin in live if rules.kin(image.with_tag(pin.tag), rules.from_tag)]
+    if not live:
+        listed = "\n".join(f"  {pin.file}:{pin.line}: {pin.path}: {pin.tag}" for pin in pins[:MAX_LISTED])
+        tags = {pin.tag for pin in pins}
+        raise HubtoolError(
+            f"{image.name} stands at {len(tags)} tags in hub {hub}, so which to promote is not clear:\n{listed}",
+            hint="bump the tag that you want: hubtool bump --tag TAG --branch BRANCH",
+        )
+    return live
+
+
+def _reason(source: Source, live: Sequence[Pin]) -> str:
+    since = max(_since(source.job.branch, pin) for pin in live)
+    return (
+        f"Promotes what is live on {code(source.job.branch.name)}"
+        + (f" in hub {code(source.hub)}" if source.hub else "")
+        + f" since {datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M} UTC."
     )
 
 
