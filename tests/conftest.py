@@ -30,7 +30,7 @@ TOGETHER = {
     "workstation": ("tests/contracts/workstation", "tests/templates/test_workstation.py"),
     "jupyterhub": ("tests/contracts/jupyterhub",),
     "onyxia": ("tests/contracts/onyxia", "tests/templates/test_onyxia_ide.py", "tests/templates/test_image_stack.py"),
-    "coder": ("tests/contracts/coder", "tests/templates/test_coder_nix.py"),
+    "coder": ("tests/contracts/coder", "tests/templates/test_coder_nix_images.py"),
     "dask": ("tests/commands/test_dask.py",),
     "release": ("tests/commands/test_release.py",),
     "demo": ("tests/commands/test_demo.py",),

