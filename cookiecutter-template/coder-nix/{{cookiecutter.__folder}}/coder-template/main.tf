@@ -41,7 +41,17 @@ provider "docker" {}
 locals {
   # A release opens the pull request that moves this tag.
   image = "{{ cookiecutter.__reference }}:unreleased"
-  name  = lower("coder-${data.coder_workspace_owner.me.name}-${data.coder_workspace.me.name}")
+  # Not of names, which people may change: what is called otherwise is made anew, and a volume is lost.
+  name = "coder-${data.coder_workspace.me.id}"
+{%- if cookiecutter.infrastructure == "kubernetes" %}
+  labels = {
+    "app.kubernetes.io/instance" = local.name
+    "com.coder.workspace.name"   = data.coder_workspace.me.name
+    "com.coder.user.username"    = data.coder_workspace_owner.me.name
+  }
+{%- endif %}
+  # Not everybody has a full name, and git takes no empty one.
+  author = coalesce(data.coder_workspace_owner.me.full_name, data.coder_workspace_owner.me.name)
 }
 
 data "coder_workspace" "me" {}
@@ -100,9 +110,9 @@ resource "coder_agent" "main" {
   EOT
 
   env = {
-    GIT_AUTHOR_NAME     = data.coder_workspace_owner.me.full_name
+    GIT_AUTHOR_NAME     = local.author
     GIT_AUTHOR_EMAIL    = data.coder_workspace_owner.me.email
-    GIT_COMMITTER_NAME  = data.coder_workspace_owner.me.full_name
+    GIT_COMMITTER_NAME  = local.author
     GIT_COMMITTER_EMAIL = data.coder_workspace_owner.me.email
   }
 
@@ -136,8 +146,13 @@ resource "kubernetes_persistent_volume_claim_v1" "home" {
   metadata {
     name      = "${local.name}-home"
     namespace = var.namespace
+    labels    = local.labels
   }
   wait_until_bound = false
+  # Nobody's work goes where the template changes.
+  lifecycle {
+    ignore_changes = all
+  }
   spec {
     access_modes = ["ReadWriteOnce"]
     resources {
@@ -156,6 +171,7 @@ resource "kubernetes_deployment_v1" "main" {
   metadata {
     name      = local.name
     namespace = var.namespace
+    labels    = local.labels
   }
 
   spec {
@@ -170,9 +186,7 @@ resource "kubernetes_deployment_v1" "main" {
     }
     template {
       metadata {
-        labels = {
-          "app.kubernetes.io/instance" = local.name
-        }
+        labels = local.labels
       }
       spec {
         automount_service_account_token = false
@@ -217,7 +231,7 @@ resource "kubernetes_deployment_v1" "main" {
 {%- else %}
 
 resource "docker_volume" "home" {
-  name = "coder-${data.coder_workspace.me.id}-home"
+  name = "${local.name}-home"
   # Nobody's work goes where the template changes.
   lifecycle {
     ignore_changes = all
