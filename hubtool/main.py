@@ -326,6 +326,8 @@ def run() -> NoReturn:
         _fail(HubtoolError(f"{error.filename or 'this machine'}: {error.strerror or error}"))
     except KeyboardInterrupt:
         _interrupted()
+    except ImportError as error:
+        _no_git_or_bug(error)
     except Exception as error:
         _usage_or_bug(error)
     if code == INTERRUPTED:  # how typer tells of Ctrl-C
@@ -345,6 +347,16 @@ def _fail(error: HubtoolError) -> NoReturn:
     where = error.where
     github_error(str(error), str(where.file) if where else None, where.line if where else None)
     sys.exit(EXPECTED)
+
+
+def _no_git_or_bug(error: ImportError) -> NoReturn:
+    from hubtool.process import need_git
+
+    try:
+        need_git()  # without it GitPython can't be imported
+    except HubtoolError as missing:
+        _fail(missing)
+    _usage_or_bug(error)
 
 
 def _usage_or_bug(error: Exception) -> NoReturn:

@@ -47,6 +47,14 @@ def which(program: str) -> Path | None:
     return Path(found) if found else None
 
 
+def need_git() -> Path:
+    """The path of git; HubtoolError where there is none."""
+    found = which("git")
+    if found is None:
+        raise HubtoolError("git is not installed", hint="Debian, Ubuntu: apt-get install git")
+    return found
+
+
 def _environment(env: Mapping[str, str | None] | None) -> dict[str, str] | None:
     """The process environment with ENV laid over it; a value of None removes the variable."""
     if env is None:

@@ -13,7 +13,7 @@ from hubtool import config, console
 from hubtool.builders import check_builder
 from hubtool.engines import choose_engine
 from hubtool.errors import HubtoolError
-from hubtool.process import which
+from hubtool.process import need_git
 
 DISK_GB = 15  # an image of 4 GB stands in the build cache, in the engine and, packed, in a temporary folder
 
@@ -34,7 +34,7 @@ def doctor(*, root: Path, engine: str | None, as_json: bool) -> None:
     Without a hubtool.yaml at ROOT, only what does not depend on it is looked at.
     """
     checks: list[tuple[str, Callable[[], str]]] = [
-        ("git", _git),
+        ("git", lambda: str(need_git())),
         ("engine", lambda: choose_engine(engine).check()),
         ("containers", lambda: _containers(engine)),
         ("disk", lambda: _disk(root)),
@@ -55,13 +55,6 @@ def _look(name: str, check: Callable[[], str]) -> Finding:
     except HubtoolError as error:
         place = f"{error.where}: " if error.where else ""
         return Finding(name, False, place + error.message, error.hint or "")
-
-
-def _git() -> str:
-    found = which("git")
-    if found is None:
-        raise HubtoolError("git is not installed", hint="Debian, Ubuntu: apt-get install git")
-    return str(found)
 
 
 def _containers(engine: str | None) -> str:
