@@ -8,7 +8,7 @@ which the last step removes after it has put back what it changed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -39,11 +39,11 @@ PUBLIC_CRAN = "https://cloud.r-project.org"
 
 @dataclass(frozen=True)
 class SiteFiles:
-    """A site's settings, and the user of the base image where the engine told it."""
+    """A site's settings, and the users of the base images that are known, whom the settings have to go back to."""
 
     site: Site
     ca_bundle: Path | None = None
-    base_user: str = ""
+    base_users: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         values = (self.site.pip_index, self.site.conda_channel, self.site.cran, self.site.apt_mirror)
@@ -77,10 +77,10 @@ class SiteFiles:
         return extend(text, self._start, self._end, arguments) if self else text
 
     def _start(self, stage: Stage) -> str:
-        if stage.base.lower() == SCRATCH:
+        if stage.root.lower() == SCRATCH:
             return ""
         word = "ENV" if self.site.run_time else "ARG"
-        user = stage.user or self.base_user
+        user = stage.user or self.base_users.get(stage.root, "")
         return "\n".join(
             [
                 "# Mirrors and certificates of this site",
@@ -93,9 +93,9 @@ class SiteFiles:
         )
 
     def _end(self, stage: Stage) -> str:
-        if stage.base.lower() == SCRATCH:
+        if stage.root.lower() == SCRATCH:
             return ""
-        user = stage.user or self.base_user
+        user = stage.user or self.base_users.get(stage.root, "")
         what = "settle" if self.site.run_time else "remove"
         run = f"RUN sh {FOLDER}/leave.sh"
         lines = ["USER root", run, f"USER {user}"] if user else [run]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from hubtool.builders.instructions import Instruction, instructions
 
@@ -16,12 +16,13 @@ SCRATCH = "scratch"
 
 @dataclass(frozen=True)
 class Stage:
-    """One FROM: the image as written, the stage's own name, and the USER in force at its end ("" where the
-    base image's own user still is)."""
+    """One FROM: the image as written, the stage's own name, the USER in force at its end ("" where the base image's
+    own user still is), and the image that it stands on in the end, where that is a stage of the file."""
 
     base: str
     name: str
     user: str
+    root: str
 
 
 def read_from(one: Instruction) -> re.Match[str] | None:
@@ -39,11 +40,15 @@ def stages(text: str, arguments: Mapping[str, str] = {}) -> list[Stage]:
             known |= _defaults(one.value)
         elif start := read_from(one):
             base, name = _filled(start[1], {**known, **arguments}), start[2] or ""
-            before = next((s.user for s in found if s.name and s.name.lower() == base.lower()), "")
-            found.append(Stage(base, name, before))
+            before = _named(found, base)
+            found.append(Stage(base, name, before.user if before else "", before.root if before else base))
         elif found and one.keyword == "USER" and len(one.value.split()) == 1:
-            found[-1] = Stage(found[-1].base, found[-1].name, one.value)
+            found[-1] = replace(found[-1], user=one.value)
     return found
+
+
+def _named(found: Sequence[Stage], name: str) -> Stage | None:
+    return next((stage for stage in found if stage.name and stage.name.lower() == name.lower()), None)
 
 
 def _defaults(value: str) -> dict[str, str]:
@@ -70,10 +75,7 @@ def _filled(base: str, known: Mapping[str, str]) -> str:
 def base_image(text: str, arguments: Mapping[str, str] = {}) -> str | None:
     """The image that the last stage stands on; None where it is scratch or depends on an unknown build argument."""
     found = stages(text, arguments)
-    base = found[-1].base if found else SCRATCH
-    seen = {stage.name.lower(): stage.base for stage in found if stage.name}
-    while base.lower() in seen:
-        base = seen.pop(base.lower())
+    base = found[-1].root if found else SCRATCH
     return None if base.lower() == SCRATCH or "$" in base else base
 
 
@@ -96,6 +98,6 @@ def extend(
     lines = text.splitlines()
     froms = [one.end for one in instructions(text) if read_from(one)]
     for end_of_from, stage in sorted(zip(froms, found, strict=True), reverse=True):
-        before = next((s.user for s in found if s.name and s.name.lower() == stage.base.lower()), "")
-        lines.insert(end_of_from, start(Stage(stage.base, stage.name, before)))
+        before = _named(found, stage.base)
+        lines.insert(end_of_from, start(replace(stage, user=before.user if before else "")))
     return "\n".join([*lines, end(found[-1])]).rstrip("\n") + "\n"

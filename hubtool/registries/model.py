@@ -97,7 +97,7 @@ class Writer(Protocol):
 class Release:
     """What a registry holds at a tag: ``reference`` has tag and digest, ``platforms`` are like linux/amd64,
     ``labels`` are the image's (of the first platform), ``size`` its compressed layers in bytes. ``layers`` are they,
-    from the bottom up, ``image`` the digest of that platform's manifest."""
+    from the bottom up, ``image`` the digest of that platform's manifest, ``user`` whom it runs as."""
 
     reference: ImageReference
     platforms: tuple[str, ...]
@@ -105,6 +105,7 @@ class Release:
     size: int
     layers: tuple[Descriptor, ...] = ()
     image: str = ""
+    user: str = ""
 
 
 class Registry(Protocol):

@@ -34,13 +34,15 @@ def read_release(client: RegistryClient, reference: ImageReference) -> Release |
     config = _config(client, document)
     own = f"{config.get('os', 'linux')}/{config.get('architecture', 'unknown')}"
     layers = map(read_descriptor, _list(document, "layers"))
+    inner = config["config"] if isinstance(config.get("config"), dict) else {}
     return Release(
         reference=ImageReference(reference.registry, reference.repository, reference.tag, manifest.digest),
         platforms=tuple(platforms) or (own,),
-        labels=_labels(config),
+        labels=_labels(inner),
         size=sum(_size(layer) for layer in _list(document, "layers")),
         layers=tuple(layer for layer in layers if layer),
         image=chosen.digest,
+        user=str(inner.get("User") or ""),
     )
 
 
@@ -111,8 +113,7 @@ def _config(client: RegistryClient, document: Mapping[str, Any]) -> dict[str, An
 
 
 def _labels(config: Mapping[str, Any]) -> dict[str, str]:
-    inner = config.get("config")
-    labels = inner.get("Labels") if isinstance(inner, dict) else None
+    labels = config.get("Labels")
     pairs = labels.items() if isinstance(labels, dict) else ()
     return {key: value for key, value in pairs if isinstance(key, str) and isinstance(value, str)}
 

@@ -27,10 +27,10 @@ USER 1000:100
 
 def test_stages_are_found_among_continuations_heredocs_and_comments() -> None:
     assert stages(HARD) == [
-        Stage("golang:1", "Build", "nobody"),
-        Stage("build", "", "nobody"),
-        Stage("scratch", "empty", ""),
-        Stage("debian:12", "", "1000:100"),
+        Stage("golang:1", "Build", "nobody", "golang:1"),
+        Stage("build", "", "nobody", "golang:1"),
+        Stage("scratch", "empty", "", "scratch"),
+        Stage("debian:12", "", "1000:100", "debian:12"),
     ]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,11 @@ from hubtool.builders.dockerfile.context import context_of, site_files
 from hubtool.builders.dockerfile.lint import check_arguments
 from hubtool.builders.recipe import Recipe, build_recipe, ingredients_of
 from hubtool.builders.site import SiteFiles
-from hubtool.builders.stages import base_image, stages
+from hubtool.builders.stages import base_images, stages
 from hubtool.engines import Engine
 from hubtool.errors import HubtoolError, Where
+from hubtool.reference import ImageReference
+from hubtool.registries import find_release
 
 __all__ = ["DockerfileBuilder"]
 
@@ -45,24 +48,35 @@ class PreparedDockerfile:
 
     def build(self, engine: Engine, options: BuildOptions) -> Iterator[str]:
         """Build, yielding output lines as they come; raises HubtoolError when it fails."""
-        user = base_user(self.recipe, self.job, engine)
-        recipe = _recipe(self.job, base_user=user) if user else self.recipe
+        users = base_users(self.recipe, self.job, engine)
+        recipe = _recipe(self.job, users) if users else self.recipe
         yield from build_recipe(recipe, self.job, engine, options)
 
 
-def base_user(recipe: Recipe, job: BuildJob, engine: Engine) -> str:
-    """The user of the base image, which site settings have to go back to; "" where there are none."""
-    base = base_image(recipe.dockerfile, recipe.args) if SiteFiles(job.site, job.ca_bundle) else None
-    held = engine.inspect(base) if base else None
-    return str(held.config.get("User") or "") if held else ""
+def base_users(recipe: Recipe, job: BuildJob, engine: Engine) -> dict[str, str]:
+    """The users of the base images, less those of images that have none, where there are settings of a site."""
+    bases = base_images(recipe.dockerfile, recipe.args) if SiteFiles(job.site, job.ca_bundle) else ()
+    found = {base: _user(base, engine) for base in bases}
+    return {base: user for base, user in found.items() if user}
 
 
-def _recipe(job: BuildJob, base_user: str = "") -> Recipe:
+def _user(base: str, engine: Engine) -> str:
+    """Of an image that the engine holds, or would pull; "" where that can't be known."""
+    held = engine.inspect(base)
+    if held is not None:
+        return str(held.config.get("User") or "")
+    with contextlib.suppress(HubtoolError):  # the engine may reach it by a mirror of its own
+        release = find_release(ImageReference.parse(base))
+        return release.user if release else ""
+    return ""
+
+
+def _recipe(job: BuildJob, users: Mapping[str, str] = {}) -> Recipe:
     settings = job.settings
     file = job.context / settings.dockerfile
     text = _text(file, job.context)
     check_arguments(text, file)
-    site = SiteFiles(job.site, job.ca_bundle, base_user)
+    site = SiteFiles(job.site, job.ca_bundle, users)
     base = {settings.base_arg: settings.base} if isinstance(settings.base, str) else {}
     args = {**base, **settings.args}
     text = site.apply(text, args)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from hubtool.builders import BuildJob, BuildOptions, Ingredients
-from hubtool.builders.dockerfile import base_user
+from hubtool.builders.dockerfile import base_users
 from hubtool.builders.recipe import Recipe, build_recipe, ingredients_of
 from hubtool.builders.repo2docker.reading import prepare
 from hubtool.builders.repo2docker.uv_buildpack import LOCK_IS_OLD
@@ -46,11 +46,11 @@ class PreparedJob:
     def build(self, engine: Engine, options: BuildOptions) -> Iterator[str]:
         """Build, yielding output lines as they come; raises HubtoolError when it fails."""
         own = (self.job.context / "Dockerfile").is_file()
-        user = base_user(self.recipe, self.job, engine) if own else ""
-        if not user:
+        users = base_users(self.recipe, self.job, engine) if own else {}
+        if not users:
             yield from _explained(build_recipe(self.recipe, self.job, engine, options), self.job)
             return
-        with prepare(self.job, base_user=user) as recipe:  # site settings have to go back to that user
+        with prepare(self.job, users) as recipe:  # site settings have to go back to them
             yield from _explained(build_recipe(recipe, self.job, engine, options), self.job)
 
 

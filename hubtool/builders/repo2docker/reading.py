@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,13 +38,13 @@ class HubtoolRepo2Docker(Repo2Docker):  # type: ignore[misc]
 
 
 @contextmanager
-def prepare(job: BuildJob, *, base_user: str = "") -> Iterator[Recipe]:
+def prepare(job: BuildJob, users: Mapping[str, str] = {}) -> Iterator[Recipe]:
     """What is to be built for JOB. The files that its context names are there until the block ends.
 
     Raises HubtoolError for whatever repo2docker finds wrong with the repository.
     """
     with tempfile.TemporaryDirectory(prefix="hubtool-build-") as scratch:
-        setting = Setting(SiteFiles(job.site, job.ca_bundle, base_user), Path(scratch))
+        setting = Setting(SiteFiles(job.site, job.ca_bundle, users), Path(scratch))
         yield _read(job, setting)
 
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import docker as docker_sdk
 import pytest
 
 from hubtool.builders import BuildOptions, Ingredients
@@ -11,6 +14,7 @@ from hubtool.builders.dockerfile import DockerfileBuilder
 from hubtool.config import Site
 from hubtool.engines import Engine
 from hubtool.errors import HubtoolError
+from hubtool.sandbox.registry import local_registry
 from tests.builders.conftest import make_job, shell, write_files
 
 DOCKERFILE = """\
@@ -146,6 +150,45 @@ def test_a_secret_that_is_not_there_is_said_before_anything_is_built(
         pytest.raises(HubtoolError, match=r"the secret token is to be in \$SITE_TOKEN, which is not set"),
     ):
         list(prepared.build(docker, BuildOptions()))
+
+
+ON_TWO = """\
+ARG BASE_IMAGE
+ARG OTHER
+FROM ${OTHER} AS other
+RUN touch /of-root
+FROM ${BASE_IMAGE}
+COPY --from=other /of-root /srv/of-root
+"""
+
+
+@pytest.mark.engine
+def test_a_site_s_settings_suit_the_users_of_bases_that_the_engine_has_not_pulled(
+    docker: Engine, docker_host: str, base_image: str, tmp_path: Path
+) -> None:
+    names = {"other": f"FROM {base_image}\n", "base": f"FROM {base_image}\nUSER 1000\n"}
+    client = docker_sdk.DockerClient(docker_host)
+    with local_registry(tmp_path / "registry") as host, contextlib.closing(client):
+        for name, text in names.items():
+            client.images.build(fileobj=io.BytesIO(text.encode()), tag=f"{host}/{name}:1")
+            client.images.push(f"{host}/{name}", "1")
+            client.images.remove(f"{host}/{name}:1")
+        job = make_job(
+            write_files(tmp_path / "context", {"Dockerfile": ON_TWO}),
+            base=f"{host}/base:1",
+            reference="localhost/test-dockerfile:3",
+            builder="dockerfile",
+            args={"OTHER": f"{host}/other:1"},
+            site=Site(pip_index="https://pypi.example.org/simple"),
+        )
+        with DockerfileBuilder().prepare(job) as prepared:
+            list(prepared.build(docker, BuildOptions()))
+    try:
+        said = shell(docker, "localhost/test-dockerfile:3", "id -u; ls /srv /usr/local/share").split()
+        assert said[:3] == ["1000", "/srv:", "of-root"]
+        assert "hubtool-site" not in said
+    finally:
+        docker.remove_image("localhost/test-dockerfile:3")
 
 
 def test_what_stands_on_nothing_gets_no_lines_of_the_site(tmp_path: Path) -> None:
