@@ -18,7 +18,7 @@ import pytest
 
 from tests.builders.conftest import write_files
 from tests.commands.stacks import HEAD, STACK, Stack
-from tests.templates.test_workflows import script_of
+from tests.templates.workflows import script_of
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
