@@ -25,7 +25,7 @@ from hubtool.process import run
 from tests.templates.conftest import INTERNAL, TEMPLATES, must_be_clean
 from tests.templates.nixpkgs import NIXPKGS, running_store
 from tests.templates.test_hub_image import files_of
-from tests.templates.test_workflows import script_of
+from tests.templates.workflows import script_of
 
 KIND = "coder-nix"
 ANSWERS = TEMPLATES[KIND]
