@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ from hubtool.builders.context import Context
 from hubtool.builders.stages import base_image, base_images
 from hubtool.engines import Engine, EngineBuild
 from hubtool.errors import HubtoolError
+from hubtool.machine import architecture_of
 
 PARENT = "hubtool-parent"  # stands for the parent's name, which differs from engine to registry
 
@@ -35,7 +35,7 @@ class Recipe:
 
 def platform_of(job: BuildJob) -> str:
     """The platform asked for, else this machine's."""
-    return job.settings.platform or ("linux/arm64" if platform.machine() in ("aarch64", "arm64") else "linux/amd64")
+    return job.settings.platform or ("linux/arm64" if architecture_of() == "arm64" else "linux/amd64")
 
 
 def ingredients_of(recipe: Recipe, job: BuildJob, versions: Sequence[str] = ()) -> Ingredients:

@@ -18,6 +18,7 @@ from hubtool.commands.dask_parcels import Answer, Task, pack
 from hubtool.commands.dask_slots import Over, Slots, heights
 from hubtool.commands.dask_worker import TOPIC, work
 from hubtool.errors import HubtoolError
+from hubtool.machine import architecture_of
 from hubtool.plan import Variant
 from hubtool.plan.records import REGISTRY, folder, write_record
 from hubtool.plan.run import Run, run_plan
@@ -244,10 +245,7 @@ def _kind(found: Mapping[str, Any]) -> tuple[str, str]:
 
 def _platform(found: Mapping[str, Any]) -> str:
     """The platform whose images a worker runs, by what Python calls its machine."""
-    machine = str(found.get("host", {}).get("machine", ""))
-    return {"x86_64": "linux/amd64", "AMD64": "linux/amd64", "aarch64": "linux/arm64", "arm64": "linux/arm64"}.get(
-        machine, f"linux/{machine}"
-    )
+    return f"linux/{architecture_of(str(found.get('host', {}).get('machine', '?')))}"
 
 
 def _words(kind: tuple[str, str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +14,11 @@ from hubtool.contracts.host import Host, host_of
 from hubtool.contracts.ports import listening, only_loopback
 from hubtool.engines import Container, ContainerSpec, Engine, Unsupported
 from hubtool.errors import HubtoolError
+from hubtool.machine import architecture_of
 
 PAUSE = 0.2
 LAST_LINES = 20
 WRONG_FORMAT = "exec format error"
-MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class Started:
@@ -127,8 +126,7 @@ class Started:
     def _wrong_machine(self, said: str) -> str:
         """What explains SAID where programs are another machine's."""
         held = self._engine.inspect(self._spec.image) if WRONG_FORMAT in said.lower() else None
-        here = MACHINES.get(platform.machine(), platform.machine())
-        return f" (the image is for {held.architecture}, this machine is {here})" if held else ""
+        return f" (the image is for {held.architecture}, this machine is {architecture_of()})" if held else ""
 
     def _ports_inside(self) -> str:
         """What explains that a published port does not answer."""

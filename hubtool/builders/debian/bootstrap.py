@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import platform
 import shlex
 import sys
 import tarfile
@@ -16,11 +15,11 @@ from hubtool.builders.context import Context, Entry
 from hubtool.builders.debian.archives import Source
 from hubtool.config import Debian
 from hubtool.errors import HubtoolError
+from hubtool.machine import architecture_of
 from hubtool.process import ProcessError, run, stream, which
 
 INSIDE = ".hubtool"  # the folder inside in which the last step finds what it needs, and which it removes
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 INSTALL = "install it: apt-get install mmdebstrap (Debian, Ubuntu); elsewhere build on such a machine, as in CI"
 # By what is said; what to do about it.
 HINTS = {
@@ -77,11 +76,11 @@ def make_root(wanted: Bootstrap, folder: Path) -> Iterator[str]:
 
 
 def _check_architecture(architecture: str) -> None:
-    here = MACHINES.get(platform.machine())
+    here = architecture_of()
     emulator = {"arm64": "qemu-aarch64", "amd64": "qemu-x86_64"}[architecture]
     if sys.platform == "linux" and here != architecture and not Path("/proc/sys/fs/binfmt_misc", emulator).exists():
         raise HubtoolError(
-            f"this {here or platform.machine()} machine runs no {architecture} programs, of which the image is made",
+            f"this {here} machine runs no {architecture} programs, of which the image is made",
             hint="install an emulator: apt-get install qemu-user-static binfmt-support arch-test",
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import grp
 import os
-import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from hubtool.builders import BuildJob
 from hubtool.builders.context import IGNORE_FILES, Context, read_ignore_files
 from hubtool.builders.recipe import platform_of
 from hubtool.errors import HubtoolError, Where
+from hubtool.machine import architecture_of
 from hubtool.process import ProcessError, run, stream, which
 
 FILE, FLAKE = "default.nix", "flake.nix"
@@ -107,8 +107,8 @@ def _options(job: BuildJob) -> list[str]:
     if os.geteuid() == 0 and not _is_group("nixbld"):  # Debian's nix-bin makes none, and Nix as root wants one
         words += ["--option", "build-users-group", ""]
     system = SYSTEMS[platform_of(job)]
-    here = f"{platform.machine().replace('arm64', 'aarch64')}-{sys.platform}"
-    return [*words, "--option", "system", system] if system != here else words
+    here = sys.platform == "linux" and system == SYSTEMS.get(f"linux/{architecture_of()}")
+    return words if here else [*words, "--option", "system", system]
 
 
 def _is_group(name: str) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 from pathlib import Path
+
+from hubtool.machine import architecture_of
 
 # Writes a docker archive of one layer with a static program, as dockerTools does: argv is what to write it to, the
 # program, a word, and the architecture.
@@ -70,7 +71,7 @@ in
 }
 """.replace("PYTHON", PYTHON)
     .replace("PROGRAM", PROGRAM)
-    .replace("ARCHITECTURE", {"aarch64": "arm64"}.get(platform.machine(), "amd64"))
+    .replace("ARCHITECTURE", architecture_of())
 )
 FLAKE = """\
 {

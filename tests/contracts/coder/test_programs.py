@@ -14,8 +14,9 @@ import pytest
 from hubtool.contracts.coder import programs
 from hubtool.contracts.coder.machine import MACHINES
 from hubtool.contracts.coder.needs import interpreter_of
+from hubtool.machine import architecture_of
 
-NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), "")
+NATIVE = architecture_of()
 EMULATORS = {"amd64": "qemu-x86_64-static", "arm64": "qemu-aarch64-static"}
 
 
@@ -96,7 +97,7 @@ def test_a_static_program_names_no_loader() -> None:
     assert interpreter_of(programs.agent("amd64", "/home/coder")) is None
 
 
-native = pytest.mark.skipif(platform.libc_ver()[0] != "glibc" or not NATIVE, reason="glibc does not run here")
+native = pytest.mark.skipif(platform.libc_ver()[0] != "glibc" or NATIVE not in MACHINES, reason="glibc does not run here")
 
 
 def said_by(tmp_path: Path, content: bytes, **environment: str) -> str:
