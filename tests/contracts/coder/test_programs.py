@@ -97,7 +97,9 @@ def test_a_static_program_names_no_loader() -> None:
     assert interpreter_of(programs.agent("amd64", "/home/coder")) is None
 
 
-native = pytest.mark.skipif(platform.libc_ver()[0] != "glibc" or NATIVE not in MACHINES, reason="glibc does not run here")
+native = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc" or NATIVE not in MACHINES, reason="glibc does not run here"
+)
 
 
 def said_by(tmp_path: Path, content: bytes, **environment: str) -> str:
