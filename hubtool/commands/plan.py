@@ -19,7 +19,7 @@ from hubtool.plan.bake import bake_file
 from hubtool.plan.graph import Graph, Node, select
 from hubtool.plan.picture import boxes, mermaid, svg
 from hubtool.plan.readme import section, with_section
-from hubtool.plan.source import Source, read_source
+from hubtool.plan.source import read_source
 
 RUNNERS = {"linux/arm64": "ubuntu-24.04-arm"}  # GitHub's own, by platform
 MOST_LEGS = 256  # of a matrix (docs.github.com: usage limits of GitHub Actions)
@@ -58,7 +58,13 @@ def plan(
     chosen = select(graph, images, root / FILE_NAME)
     needed = {node.id for one in chosen for node in (one, *graph.ancestors(one))}
     nodes = [node for node in graph.nodes.values() if node.id in needed or (node.skip and not images)]
-    decisions = _decide(config, root, source, images, nodes, engine, offline=offline, rebuild=rebuild)
+    if offline:
+        decisions = {name: Decision("build", "declared") for name in needed}
+    else:
+        variants = make_plan(config, root, source, images, with_parents=True)
+        again = names_of(config, root, source, images) if rebuild else ()
+        decisions = decide(variants, once(lambda: choose_engine(engine)), again)
+    decisions |= {node.id: Decision("skip", node.skip) for node in nodes if node.id not in decisions}
     taken = find_taken(nodes, decisions, surely=raised or github_matrix)
     if raised:
         _tell_raised(raise_versions(root, config, source, list(taken)), as_json)
@@ -80,27 +86,6 @@ def plan(
         if taken:
             console.warn(f"{tell(taken)}; hubtool plan --raise-versions")
     console.github_summary(_summary(nodes, decisions))
-
-
-def _decide(
-    config: Config,
-    root: Path,
-    source: Source,
-    images: Sequence[str],
-    nodes: Sequence[Node],
-    engine: str | None,
-    *,
-    offline: bool,
-    rebuild: bool,
-) -> dict[str, Decision]:
-    """The decision on each of NODES."""
-    if offline:
-        decisions = {node.id: Decision("build", "declared") for node in nodes}
-    else:
-        variants = make_plan(config, root, source, images, with_parents=True)
-        again = names_of(config, root, source, images) if rebuild else ()
-        decisions = decide(variants, once(lambda: choose_engine(engine)), again)
-    return decisions | {node.id: Decision("skip", node.skip) for node in nodes if node.id not in decisions or node.skip}
 
 
 def _write_readme(file: Path, written: str) -> None:
@@ -191,7 +176,7 @@ def _tell_matrix(graph: Graph, nodes: Sequence[Node], decisions: Mapping[str, De
 
 def _print(nodes: Sequence[Node], decisions: Mapping[str, Decision]) -> None:
     rows = [(node.id, decisions[node.id].action, decisions[node.id].why, str(node.reference)) for node in nodes]
-    console.result(console.table(rows, ("variant", "", "why", "reference")))
+    console.result(console.table(rows, ("variant", "action", "why", "reference")))
     console.result(f"\n{_counts(decisions)}")
 
 

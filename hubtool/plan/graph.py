@@ -12,8 +12,10 @@ from hubtool.config import Config, Image, place
 from hubtool.config.stack import ARCHITECTURES, PLATFORM
 from hubtool.errors import HubtoolError, Where
 from hubtool.plan.axes import Point, axes_of, points, skipped
-from hubtool.plan.patterns import fill
+from hubtool.plan.patterns import WORDS, fill, words_of
 from hubtool.reference import ImageReference, is_tag
+
+OWN_TAGS = ("hubtool-newest", "buildcache", "fingerprint-")  # what hubtool sets beside each image
 
 
 @dataclass(frozen=True)
@@ -116,22 +118,28 @@ def _named(image: str, values: Sequence[str]) -> str:
 
 
 def select(graph: Graph, names: Sequence[str], file: Path) -> list[Node]:
-    """The variants that NAMES mean: IMAGE is all of its variants but the skipped, IMAGE[VALUE,…] those with these
-    values. All but the skipped where there are no names. Raises HubtoolError for a name that means none."""
+    """The variants that NAMES mean: IMAGE is all of its variants, IMAGE[VALUE,…] those with these values; all where
+    there are no names. The skipped are among them only where they are named in full. Raises HubtoolError for a name
+    that means none."""
     if not names:
         return [node for node in graph.nodes.values() if not node.skip]
     wanted: set[str] = set()
     for name in names:
-        image, bracket, values = name.partition("[")
-        found = [node for node in graph.of([image]) if _has(node, values) and (bracket or not node.skip)]
-        if not found:
-            raise _no_variant(graph, name, image, file)
-        wanted |= {node.id for node in found}
+        wanted |= {name} if name in graph.nodes else _meant(graph, name, file)
     return [node for node in graph.nodes.values() if node.id in wanted]
 
 
-def _has(node: Node, values: str) -> bool:
-    return all(value in node.point.values() for value in values.removesuffix("]").split(",") if value)
+def _meant(graph: Graph, name: str, file: Path) -> set[str]:
+    image, _, listed = name.partition("[")
+    values = [value for value in listed.removesuffix("]").split(",") if value]
+    found = [node for node in graph.of([image]) if all(value in node.point.values() for value in values)]
+    meant = {node.id for node in found if not node.skip or len(values) > node.id.count(",")}
+    if meant:
+        return meant
+    if found:
+        hint = f"to have it all the same, name it in full: {', '.join(node.id for node in found)}"
+        raise HubtoolError(f"{name} is left out: {found[0].skip}", where=Where(file, key="images"), hint=hint)
+    raise _no_variant(graph, name, image, file)
 
 
 def _no_variant(graph: Graph, name: str, image: str, file: Path) -> HubtoolError:
@@ -158,6 +166,9 @@ def make_graph(config: Config, file: Path, words: Mapping[str, str], tags: Seque
 
 def _check_axes(config: Config, file: Path) -> None:
     for axis, values in config.axes.items():
+        if axis in WORDS:
+            message = f"no axis can be called '{axis}': in patterns {{{axis}}} means something else"
+            raise HubtoolError(message, where=place(file, "axes", axis), hint="name it for what varies, as python")
         for number, value in enumerate(values):
             if axis == PLATFORM and value not in ARCHITECTURES:
                 hint = f"platforms here: {', '.join(ARCHITECTURES)}"
@@ -237,7 +248,7 @@ class _Maker:
         shared = self._tags(name, image, point, words)
         platform = point.get(PLATFORM)
         ending = f"-{platform}" if PLATFORM in self._varied(name) else ""
-        joined = {} if self._tells_platform(name, image) else {f"{tag}{ending}": tag for tag in shared if ending}
+        joined = {} if self._tells_platform(image) else {f"{tag}{ending}": tag for tag in shared if ending}
         tags = {f"{tag}{ending}" if joined else tag: kind for tag, kind in shared.items()}
         node = Node(
             id=self._id(name, point),
@@ -275,8 +286,9 @@ class _Maker:
         found = self.made[parent].get(tuple(point[axis] for axis in axes))
         if found is None:
             there = ", ".join(node.id for node in self.made[parent].values())
+            asked = ", ".join(f"{axis} {point[axis]}" for axis in axes)
             raise HubtoolError(
-                f"{self._id(name, point)} is built on {self._id(parent, point)}, which is not made",
+                f"{self._id(name, point)} is built on {parent} with {asked}, which is not made",
                 where=place(self.file, "images", name, "from"),
                 hint=f"variants of {parent}: {there}",
             )
@@ -301,22 +313,21 @@ class _Maker:
         patterns = image.tags or ["-".join([tag, *varied]) for tag in self.tags]
         tags = {self._filled(text, point, words, name, "tags"): self._kind(text) for text in patterns}
         for tag in tags:
-            if not is_tag(tag):
+            if not is_tag(tag) or tag.startswith(OWN_TAGS):
+                wrong = "hubtool's own" if is_tag(tag) else "not a tag"
                 where = place(self.file, "images", name, "tags")
-                raise HubtoolError(f"'{tag}', the tag of {self._id(name, point)}, is not a tag", where=where)
+                raise HubtoolError(f"'{tag}', the tag of {self._id(name, point)}, is {wrong}", where=where)
         return tags
 
-    def _tells_platform(self, name: str, image: Image) -> bool:
+    def _tells_platform(self, image: Image) -> bool:
         """Whether its patterns say the platform, so that no two platforms have a tag in common."""
-        said = {PLATFORM, *ARCHITECTURES}
-        return any(
-            f"{mark}{word}}}" in text for text in image.tags for word in said for mark in ("{", "{-", "{.", "{_")
-        )
+        return any(words_of(text) & {PLATFORM, *ARCHITECTURES} for text in image.tags)
 
     def _kind(self, pattern: str) -> str:
-        if any(word in pattern for word in ("{date}", "{commit}", *self.tags)):
+        said = words_of(pattern)
+        if said & {"date", "commit"} or any(tag in pattern for tag in self.tags):
             return "dated"
-        return "versioned" if "{version}" in pattern else "moving"
+        return "versioned" if "version" in said else "moving"
 
     def _filled(self, text: str, point: Point, words: Mapping[str, str], name: str, *key: str) -> str:
         try:

@@ -1,7 +1,8 @@
 """Patterns of tags and arguments: {AXIS}, {VALUE} and {WORD} in text, filled in for one variant.
 
 {python} is the variant's value on the axis python. {gpu} is "gpu" for a variant that has this value on any axis, and
-nothing for the others; {-gpu} puts a "-" before it. Every other word is one of those given, as {date}.
+nothing for the others; {-gpu} puts a "-" before it. Every other word is one of those given, as {date}. Braces around
+anything else, as in JSON, are text.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ from collections.abc import Collection, Mapping
 
 from hubtool.errors import HubtoolError
 
-_PLACE = re.compile(r"\{([-._]?)([^{}]*)\}")
+WORDS = ("image", "version", "date", "commit")
+_PLACE = re.compile(r"\{([-._]?)(\w[\w.+-]*)\}", re.ASCII)
+
+
+def words_of(pattern: str) -> set[str]:
+    """What the places of PATTERN name."""
+    return {place[2] for place in _PLACE.finditer(pattern)}
 
 
 def fill(pattern: str, point: Mapping[str, str], words: Mapping[str, str], values: Collection[str]) -> str:

@@ -70,5 +70,7 @@ def test_pictures_and_files_for_others_are_written(root: Path) -> None:
     assert plan(root, "--mermaid").stdout.startswith("graph LR\n")
     assert len(json.loads(plan(root, "--bake").stdout)["target"]) == 10
     assert len(json.loads(plan(root, "--json", "ubuntu-python").stdout)) == 2
+    named = json.loads(plan(root, "--json", "ubuntu-python-pytorch-desktop-jupyter[cuda11]").stdout)
+    assert {node["action"] for node in named} == {"build"}
     stages = json.loads(plan(root, "--github-matrix").stdout)
     assert [len(stage["include"]) for stage in stages.values()] == [2, 4, 2, 2]

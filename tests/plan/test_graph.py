@@ -173,7 +173,7 @@ WRONG = {
         "  a: {axes: {device: [cpu]}}\n  b: {from: a, axes: {device: [gpu]}}\n" + REST,
         7,
         "images.b.from",
-        "b is built on a, which is not made",
+        "b is built on a with device gpu, which is not made",
     ),
     "parent with more axes": Wrong(
         BASE + "  a: {from: base, axes: [python]}\n", 9, "images.a.axes", "which one is a built on?"
@@ -208,6 +208,7 @@ WRONG = {
     "tag that is none": Wrong(
         "  a:\n    axes: [python, device]\n    tags: ['a b{python}{device}']\n", 8, "images.a.tags", "is not a tag"
     ),
+    "tag of hubtool's own": Wrong("  a: {tags: [hubtool-newest]}\n" + REST, 6, "images.a.tags", "is hubtool's own"),
     "unknown word in an argument": Wrong(
         "  a:\n    axes: [python, device]\n    args:\n      X: '{nothing}'\n", 9, "images.a.args.X", "called 'nothing'"
     ),
@@ -228,6 +229,24 @@ def test_what_is_wrong_is_named_with_file_line_and_key(tmp_path: Path, wrong: Wr
     assert wrong.says in caught.value.message
 
 
+def test_an_axis_has_no_name_that_patterns_know_already(tmp_path: Path) -> None:
+    with pytest.raises(HubtoolError, match="no axis can be called 'version'"):
+        graph_of(tmp_path, REST, HEAD.replace("python:", "version:"))
+
+
+def test_what_says_day_or_version_is_known_whatever_stands_before_it(tmp_path: Path) -> None:
+    tags = "tags: ['a{-date}', 'b{_commit}', 'c{-version}', 'd{-gpu}']"
+    node = graph_of(tmp_path, f"  a: {{version: '3', axes: {{device: [gpu]}}, {tags}}}\n{REST}").nodes["a"]
+    assert node.tags == ("a-2026.07.06", "b_abababababab", "c-3", "d-gpu")
+    assert node.moving == {"d-gpu"}
+    assert node.versioned == {"c-3"}
+
+
+def test_braces_that_are_no_place_are_text(tmp_path: Path) -> None:
+    node = graph_of(tmp_path, '  a: {axes: [device, python], args: {X: \'{"a": {}, "{device}": 1}\'}}\n').nodes
+    assert node["a[3.13,gpu]"].args == {"X": '{"a": {}, "gpu": 1}'}
+
+
 def test_a_value_stands_once_in_its_axis(tmp_path: Path) -> None:
     with pytest.raises(HubtoolError, match="'cpu' stands here twice"):
         graph_of(tmp_path, REST, HEAD.replace("[cpu, gpu]", "[cpu, gpu, cpu]"))
@@ -242,7 +261,7 @@ def test_an_old_stack_whose_child_asks_for_what_its_parent_does_not_make_is_refu
     with pytest.raises(HubtoolError) as caught:
         graph_of(tmp_path, images, head)
     assert caught.value.message == (
-        "ubuntu-python-pytorch[cuda10] is built on ubuntu-python[cuda10], which is not made"
+        "ubuntu-python-pytorch[cuda10] is built on ubuntu-python with device cuda10, which is not made"
     )
     assert caught.value.hint == "variants of ubuntu-python: ubuntu-python[cpu], ubuntu-python[cuda11]"
 

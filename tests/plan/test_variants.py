@@ -41,12 +41,13 @@ def plan(root: Path, *images: str, **options: object) -> dict[str, Variant]:
     [
         ([], ["base[cpu]", "base[gpu]", "tool[3.13,cpu]", "tool[3.13,gpu]", "tool[3.12,cpu]", "alone"]),
         (["tool"], ["tool[3.13,cpu]", "tool[3.13,gpu]", "tool[3.12,cpu]"]),
-        (["tool[3.12]"], ["tool[3.12,cpu]", "tool[3.12,gpu]"]),
+        (["tool[3.12]"], ["tool[3.12,cpu]"]),
+        (["tool[3.12,gpu]"], ["tool[3.12,gpu]"]),
         (["tool[gpu,3.12]"], ["tool[3.12,gpu]"]),
         (["tool[cpu]", "alone", "tool[cpu]"], ["tool[3.13,cpu]", "tool[3.12,cpu]", "alone"]),
     ],
 )
-def test_an_image_is_all_its_variants_but_the_skipped_and_values_choose_among_all(
+def test_the_skipped_are_chosen_only_where_they_are_named_in_full(
     root: Path, names: list[str], chosen: list[str]
 ) -> None:
     assert list(plan(root, *names)) == chosen
@@ -102,3 +103,21 @@ def test_a_build_is_told_the_variants_base_arguments_and_labels(root: Path) -> N
     job = plan(root)["base[gpu]"].job
     assert (job.settings.base, job.image) == ("cuda:12", "base[gpu]")
     assert job.labels["org.opencontainers.image.revision"] == SOURCE.commit
+
+
+def test_what_is_named_in_full_is_that_alone_also_where_axes_share_values(tmp_path: Path) -> None:
+    head = 'registry: quay.io/team\naxes: {old: ["1", "2"], new: ["1", "2"]}\nimages:\n'
+    skip = "skip: [{where: {old: '2'}, why: gone}]"
+    (tmp_path / "hubtool.yaml").write_text(f"{head}  a: {{axes: [old, new]}}\n  b: {{axes: {{old: ['2']}}, {skip}}}\n")
+    assert list(plan(tmp_path, "a[2,1]")) == ["a[2,1]"]
+    assert list(plan(tmp_path, "b")) == ["b"]
+    assert "b" not in plan(tmp_path)
+
+
+def test_values_of_skipped_variants_alone_are_told_why(root: Path) -> None:
+    text = (root / "hubtool.yaml").read_text().replace('{python: "3.12", device: gpu}', "{device: gpu}")
+    (root / "hubtool.yaml").write_text(text)
+    with pytest.raises(HubtoolError) as caught:
+        plan(root, "tool[gpu]")
+    assert caught.value.message == "tool[gpu] is left out: too old"
+    assert str(caught.value.hint).endswith("in full: tool[3.13,gpu], tool[3.12,gpu]")
