@@ -22,6 +22,8 @@ LOGIN = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,37}[A-Za-z0-9])?"
 GITHUB_REPOSITORY = LOGIN + r"/[A-Za-z0-9._-]{1,100}"
 OWNER = rf"@{LOGIN}(?:/[A-Za-z0-9._-]+)?|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]+"
 CHART = r"(?:\./)?(?:[A-Za-z0-9][A-Za-z0-9._-]*/)*[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+# Of the template coder-nix's own, beside which the Coder template's folder lies.
+ITS_FILES = {"image", "tests", "hubtool.yaml", "README.md", "CONTRIBUTING.md", "LICENSE"}
 FOLDER = r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*"
 PLAIN_PATH = r"[A-Za-z0-9 ._~/+-]+"
 URL = rf"(?:https|ssh|file)://(?:[A-Za-z0-9._-]+@)?(?:{HOST})?/{PLAIN_PATH}"
@@ -119,9 +121,9 @@ def coder_template(text: str) -> str | None:
 
 
 def template_folder(text: str) -> str | None:
-    if re.fullmatch(FOLDER, text):
+    if re.fullmatch(FOLDER, text) and text.split("/")[0] not in ITS_FILES and len(text) <= 200:
         return None
-    return "expected a folder of that repository, like coder-template or templates/workspace"
+    return "expected a folder of that repository, not one of the image's, like coder-template or templates/workspace"
 
 
 def image_prefix(text: str) -> str | None:
@@ -153,7 +155,7 @@ def pip_mirror(text: str) -> str | None:
 
 
 def batch_project(text: str) -> str | None:
-    if text == "none" or re.fullmatch(rf"{COMPONENT}(?:/{COMPONENT})*", text):
+    if text == "none" or (re.fullmatch(rf"{COMPONENT}(?:/{COMPONENT})*", text) and len(text) <= 100):
         return None
     return "expected a path below the registry in lower case, like library, or none"
 

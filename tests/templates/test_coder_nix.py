@@ -150,12 +150,37 @@ def test_shellcheck_finds_nothing(root: Path) -> None:
         ("template_folder=/etc", "expected a folder"),
         ("template_folder=a/", "expected a folder"),
         ('template_folder=a"b', "expected a folder"),
+        ("template_folder=image/template", "not one of the image's"),
+        ("template_folder=README.md", "not one of the image's"),
+        ("template_folder=" + "a" * 201, "expected a folder"),
     ],
 )
 def test_a_bad_answer_is_named(tmp_path: Path, answer: str, says: str) -> None:
     with pytest.raises(HubtoolError, match=says):
         new(tmp_path / "workspace", template=KIND, settings=[answer], no_input=True)
     assert not (tmp_path / "workspace").exists()
+
+
+def test_the_template_may_be_in_a_folder_below_the_usual_one(tmp_path: Path) -> None:
+    new(tmp_path / "workspace", template=KIND, settings=["template_folder=coder-template/bare"], no_input=True)
+    assert {file for file in files_of(tmp_path / "workspace") if file.endswith(".tf")} == {
+        "coder-template/bare/main.tf"
+    }
+
+
+def test_the_coder_template_of_a_repository_with_a_long_name_has_a_name_that_coder_takes(tmp_path: Path) -> None:
+    root = tmp_path / "computational-social-sciences.at-large"
+    new(root, template=KIND, settings=[], no_input=True)
+    deployment = config.load(root, {}).deployment
+    assert deployment is not None
+    assert deployment.hubs == ("computational-social-sciences-at",)
+
+
+def test_a_deployment_repository_of_digits_stays_a_name(tmp_path: Path) -> None:
+    new(tmp_path / "workspace", template=KIND, settings=["deployment_repository=007/1.10"], no_input=True)
+    workflow = yaml.safe_load((tmp_path / "workspace" / ".github" / "workflows" / "release.yaml").read_text())
+    given = workflow["jobs"]["release"]["with"]
+    assert (given["deployment-owner"], given["deployment-name"]) == ("007", "1.10")
 
 
 @pytest.fixture(scope="module")

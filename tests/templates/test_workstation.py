@@ -167,6 +167,7 @@ def test_scripts_and_dockerfiles_are_clean(repositories: dict[str, Path], name: 
         ("pip_mirror=http://m/simple; id", "the URL of a simple index"),
         ("batch_project=/library", "a path below the registry"),
         ("desktop_project=Library", "a path below the registry"),
+        ("desktop_project=" + "a" * 101, "a path below the registry"),
         ("gpu_base_image=default", "like docker.io/nvidia/cuda:TAG"),
         ("ai_tool=jax", "not one of: pytorch, tensorflow, both, none"),
     ],

@@ -17,9 +17,8 @@ FILES = {
     "debian": ["setup", "files"],
 }
 # Only where the template is this repository's own does its folder have to be the one that was answered.
-folder = ANSWERS["template_folder"]
-if ANSWERS["__own_deployment"] == "yes" and folder != "coder-template":
-    os.renames("coder-template", folder)
+if ANSWERS["__own_deployment"] == "yes":
+    os.renames("coder-template/main.tf", ANSWERS["template_folder"] + "/main.tf")
 finish(
     ANSWERS,
     unwanted=[f"image/{name}" for builder in FILES if builder != ANSWERS["builder"] for name in FILES[builder]],
