@@ -333,7 +333,9 @@ def test_an_image_is_built_tested_and_pushed_by_the_script_and_its_chart_bumped(
     assert f"{image}:0.1.3: passed" in said
     assert said.splitlines()[-1].startswith(f"{image}:0.1.3@sha256:")
 
-    run("hubtool", "bump", "--hub", "my-org-code-server", "--image", image, "--tag", "0.1.3")
+    readme = (tmp_path / "onyxia-images/README.md").read_text()
+    build_machine["HUBTOOL_REGISTRY"] = f"{registry.host}/team"
+    run(*re.findall("`(hubtool bump [^`]*)`", readme)[0].split())
     diff = git.Repo(catalogue).git.diff("main", "refs/requests/1/head", unified=0)
     changed = [line[1:].strip() for line in diff.splitlines() if re.match(r"[+-](?![+-])", line)]
     assert changed == [
