@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 from hubtool.commands.new import new
 from hubtool.config import load
 from hubtool.errors import HubtoolError
-from hubtool.plan.graph import make_graph
+from hubtool.plan.graph import Graph, make_graph, select
 from hubtool.sandbox.deployment import commit_all
 from tests.contracts.onyxia.conftest import IDE
 from tests.contracts.onyxia.mirror import architecture, write_package
@@ -37,10 +37,14 @@ R, R_IDES = ["r-minimal", "r-datascience"], ["vscode-r", "rstudio"]
 ALL = ["base", *PYTHON, *PYTHON_IDES, *R, *R_IDES]
 
 
+def graph_of(root: Path) -> Graph:
+    """What the repository at ROOT declares."""
+    return make_graph(load(root, {}), root / "hubtool.yaml", WORDS, ["{commit}"])
+
+
 def tags_of(root: Path) -> dict[str, tuple[str, ...]]:
     """The tags of every variant that the repository at ROOT declares."""
-    graph = make_graph(load(root, {}), root / "hubtool.yaml", WORDS, ["{commit}"])
-    return {name: node.tags for name, node in graph.nodes.items()}
+    return {name: node.tags for name, node in graph_of(root).nodes.items()}
 
 
 @pytest.mark.parametrize(
@@ -99,6 +103,17 @@ def test_what_dockerfiles_are_given_is_what_they_ask_for(repositories: dict[str,
         asked = set(re.findall(r"^ARG (\w+)", text, re.MULTILINE))
         optional = {found for found in asked if found.endswith(("URL", "MIRROR", "INDEX", "GALLERY", "CRAN"))}
         assert asked - optional == {"BASE_IMAGE", *image.args}, image.context
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_contributors_are_told_to_test_just_what_they_built(repositories: dict[str, Path], name: str) -> None:
+    root = repositories[f"image-stack/{name}"]
+    shown = (root / "CONTRIBUTING.md").read_text()
+    lines = re.findall(r"^hubtool (?:build|test) .*", shown, re.MULTILINE)
+    named = [shlex.split(line, comments=True)[-1] for line in lines]
+    assert len(named) == 2
+    assert named[0] == named[1]
+    assert len(select(graph_of(root), named[:1], root / "hubtool.yaml")) == 1
 
 
 @pytest.mark.parametrize(
