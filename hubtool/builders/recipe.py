@@ -61,7 +61,7 @@ def ingredients_of(recipe: Recipe, job: BuildJob, versions: Sequence[str] = ()) 
 def build_recipe(recipe: Recipe, job: BuildJob, engine: Engine, options: BuildOptions) -> Iterator[str]:
     """Build it, yielding output lines as they come; raises HubtoolError when it fails."""
     yield from recipe.notes
-    base = base_image(recipe.dockerfile, recipe.args)
+    base = base_image(recipe.dockerfile, recipe.args, recipe.target)
     labels = {**recipe.labels, **_base_labels(base, engine, options.pull), **job.labels, **options.labels}
     with recipe.context.tar(job.settings.uid) as stream:
         yield from engine.build(

@@ -72,9 +72,10 @@ class SiteFiles:
             found["Rprofile.site"] = _R_PROFILE.replace("@URL@", self.site.cran).encode()
         return found
 
-    def apply(self, text: str, arguments: Mapping[str, str] = {}) -> str:
-        """The Dockerfile TEXT, built with ARGUMENTS, with these settings; unchanged where there are none."""
-        return extend(text, self._start, self._end, arguments) if self else text
+    def apply(self, text: str, arguments: Mapping[str, str] = {}, target: str | None = None) -> str:
+        """The Dockerfile TEXT, built with ARGUMENTS up to the stage TARGET, with these settings; unchanged where there
+        are none."""
+        return extend(text, self._start, self._end, arguments, target) if self else text
 
     def _start(self, stage: Stage) -> str:
         if stage.root.lower() == SCRATCH:

@@ -72,10 +72,18 @@ def _filled(base: str, known: Mapping[str, str]) -> str:
     return _VARIABLE.sub(value, base)
 
 
-def base_image(text: str, arguments: Mapping[str, str] = {}) -> str | None:
-    """The image that the last stage stands on; None where it is scratch or depends on an unknown build argument."""
+def _built(found: Sequence[Stage], target: str | None) -> int:
+    """The index of the stage that is built: TARGET, a name or a number; the last where it is None, or none of them."""
+    named = [number for number, stage in enumerate(found) if target and stage.name.lower() == target.lower()]
+    numbered = [int(target)] if target and target.isdecimal() and int(target) < len(found) else []
+    return (named or numbered or [len(found) - 1])[0]
+
+
+def base_image(text: str, arguments: Mapping[str, str] = {}, target: str | None = None) -> str | None:
+    """The image that the stage TARGET, or the last, stands on; None where it is scratch or depends on an unknown build
+    argument."""
     found = stages(text, arguments)
-    base = found[-1].root if found else SCRATCH
+    base = found[_built(found, target)].root if found else SCRATCH
     return None if base.lower() == SCRATCH or "$" in base else base
 
 
@@ -87,17 +95,25 @@ def base_images(text: str, arguments: Mapping[str, str] = {}) -> tuple[str, ...]
 
 
 def extend(
-    text: str, start: Callable[[Stage], str], end: Callable[[Stage], str], arguments: Mapping[str, str] = {}
+    text: str,
+    start: Callable[[Stage], str],
+    end: Callable[[Stage], str],
+    arguments: Mapping[str, str] = {},
+    target: str | None = None,
 ) -> str:
-    """TEXT with START's lines after each FROM, and END's at the end. Both are given the stage (for START as
-    it is at its beginning: ``user`` is its base's, where that is a stage of this file), its base as stages() says it
-    of build ARGUMENTS."""
+    """TEXT with START's lines after each FROM, and END's at the end of the stage TARGET, or the last. Both are given
+    the stage (for START as it is at its beginning: ``user`` is its base's, where that is a stage of this file), its
+    base as stages() says it of build ARGUMENTS."""
     found = stages(text, arguments)
     if not found:
         return text
     lines = text.splitlines()
-    froms = [one.end for one in instructions(text) if read_from(one)]
-    for end_of_from, stage in sorted(zip(froms, found, strict=True), reverse=True):
+    froms = [one for one in instructions(text) if read_from(one)]
+    ends = [one.line - 1 for one in froms[1:]] + [len(lines)]
+    built = _built(found, target)
+    for number, stage in reversed(list(enumerate(found))):
+        if number == built:
+            lines.insert(ends[number], end(stage).rstrip("\n"))
         before = _named(found, stage.base)
-        lines.insert(end_of_from, start(replace(stage, user=before.user if before else "")))
-    return "\n".join([*lines, end(found[-1])]).rstrip("\n") + "\n"
+        lines.insert(froms[number].end, start(replace(stage, user=before.user if before else "")))
+    return "\n".join(lines).rstrip("\n") + "\n"

@@ -50,6 +50,11 @@ def test_the_base_image_is_the_last_stages(text: str, base: str | None) -> None:
     assert base_image(text) == base
 
 
+def test_the_base_image_is_that_of_the_stage_that_is_built() -> None:
+    text = "FROM a AS x\nFROM x AS y\nFROM b\n"
+    assert [base_image(text, {}, target) for target in ("y", "X", "1", "2", None)] == ["a", "a", "a", "b", "b"]
+
+
 def test_lines_are_added_after_each_from_and_at_the_end() -> None:
     made = extend(
         HARD, lambda stage: f"START {stage.base} {stage.user}", lambda stage: f"END {stage.base} {stage.user}"
@@ -63,6 +68,17 @@ def test_lines_are_added_after_each_from_and_at_the_end() -> None:
     ]
     without = "".join(f"{line}\n" for line in made.splitlines() if not line.startswith(("START", "END")))
     assert without == HARD
+
+
+@pytest.mark.parametrize(
+    ("target", "after"), [("Build", "USER neither\nEOF"), ("0", "USER neither\nEOF"), ("2", "/x /x")]
+)
+def test_lines_are_added_at_the_end_of_the_stage_that_is_built(target: str, after: str) -> None:
+    made = extend(HARD, lambda stage: "", lambda stage: f"END {stage.base} {stage.user}\n", {}, target)
+    found = made.replace("\n\n", "\n")
+    base = "scratch " if target == "2" else "golang:1 nobody"
+    assert f"{after}\nEND {base}\nFROM " in found
+    assert found.count("END ") == 1
 
 
 def test_a_file_without_from_stays() -> None:
