@@ -119,12 +119,22 @@ def test_names_that_look_like_numbers_stay_what_was_written() -> None:
         (DEPLOYED + "rings: {'a b': [x]}}", "deployment.rings"),
         (DEPLOYED + "charts: {x: 'a/b:c'}}", "deployment.charts: 'a/b:c': an image's name, without tag"),
         (DEPLOYED + "promote_by: hand}", "deployment.promote_by: "),
+        (
+            "registry: a.b/c\nimages: {x: {}, y: {from: x, base: z}}",
+            ":2: images.y: base and from: an image",
+        ),
+        ("registry: a.b/c\nimages: {x: {base: y, args: {BASE_IMAGE: z}}}", "images.x: args.BASE_IMAGE: 'base' or"),
     ],
 )
 def test_what_is_wrong_is_named_with_line_and_key(text: str, expected: str) -> None:
     message = wrong(text)
     assert expected in message
     assert message.startswith("hubtool.yaml")
+
+
+def test_an_image_stands_on_its_own_base_or_parent_whatever_the_defaults_say() -> None:
+    config = read("registry: quay.io/t\ndefaults: {base: x}\nimages:\n  a: {}\n  b: {from: a}\n  c: {base: y}\n")
+    assert [(image.base, image.parent) for image in config.images.values()] == [("x", None), (None, "a"), ("y", None)]
 
 
 def test_an_unknown_key_gets_the_nearest_known_one() -> None:

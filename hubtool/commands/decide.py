@@ -14,6 +14,7 @@ from typing import Literal
 import git
 
 from hubtool.builders import ARCHIVE, BASE_DIGEST, BASE_NAME, REVISION, Ingredients, get_builder
+from hubtool.builders.dockerfile import read_dockerfile
 from hubtool.commands.earlier import IMAGE_ID, annotation, document_of
 from hubtool.commands.promotion import BUILT, FINGERPRINT, Bases, find_built, is_old, look_up, short_client
 from hubtool.config import FILE_NAME, load, parse
@@ -50,6 +51,7 @@ def decide(
 ) -> dict[str, Decision]:
     """The decision on each of VARIANTS, parents before children, by name. START gives the engine, which is asked for
     base images that no registry has. Those that AGAIN names are built whatever is there."""
+    _check_files(variants)
     made: dict[str, Decision] = {}
     waiting = list(variants)
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -59,6 +61,13 @@ def decide(
             made |= dict(zip([one.image for one in ready], found, strict=True))
             waiting = [one for one in waiting if one.image not in made]
     return made
+
+
+def _check_files(variants: Sequence[Variant]) -> None:
+    """Raise HubtoolError for what is wrong with a Dockerfile, also one that nothing else is asked of today."""
+    jobs = [variant.job for variant in variants if variant.job.settings.builder == "dockerfile"]
+    for job in {(job.context, job.settings.dockerfile, job.settings.base_arg): job for job in jobs}.values():
+        read_dockerfile(job)
 
 
 def _decide(

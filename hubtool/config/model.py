@@ -172,11 +172,25 @@ class Image(Model):
         return self
 
     @model_validator(mode="after")
+    def _stands_on_one(self) -> Image:
+        if self.base and self.parent:
+            raise ValueError("base and from: an image stands on one of them")
+        if self.base_arg in self.args and (self.base or self.parent):
+            raise ValueError(f"args.{self.base_arg}: 'base' or 'from' says it; leave one of them out")
+        return self
+
+    @model_validator(mode="after")
     def _profile_is_the_contracts(self) -> Image:
         if self.profile is not None and self.profile not in PROFILES.get(self.contract, ()):
             known = ", ".join(PROFILES.get(self.contract, ())) or "none"
             raise ValueError(f"profile: the contract {self.contract} has no '{self.profile}'; its profiles: {known}")
         return self
+
+
+def _over(shared: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
+    """SHARED with the keys of IMAGE before them; its own ``from`` goes before a shared ``base``, and the reverse."""
+    other = {"from": "base", "base": "from"}
+    return {key: value for key, value in shared.items() if key not in [other.get(own) for own in image]} | dict(image)
 
 
 class Config(Model):
@@ -231,7 +245,7 @@ class Config(Model):
             return value
         defaults = value.get("defaults")
         shared = defaults if isinstance(defaults, dict) else {}
-        whole = {name: {**shared, **image} if isinstance(image, dict) else image for name, image in images.items()}
+        whole = {name: _over(shared, image) if isinstance(image, dict) else image for name, image in images.items()}
         return {**value, "images": {name: shared if image is None else image for name, image in whole.items()}}
 
     @model_validator(mode="after")

@@ -3,9 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import git
+import pytest
 
-from hubtool.commands.decide import changed_since
+from hubtool.commands.decide import changed_since, decide
 from hubtool.config import load
+from hubtool.engines import choose_engine
+from hubtool.errors import HubtoolError
 from hubtool.plan import Variant, make_plan
 from hubtool.plan.source import read_source
 from hubtool.sandbox import deployment
@@ -35,3 +38,13 @@ def test_a_label_that_is_no_commit_names_nothing_and_does_nothing(tmp_path: Path
     for label in ("", "0" * 40, "main", f"--output={tmp_path / 'made'}"):
         assert changed_since(variant, label) == []
     assert not (tmp_path / "made").exists()
+
+
+def test_a_wrong_dockerfile_is_told_before_anything_is_asked_also_a_child_s(tmp_path: Path) -> None:
+    images = "  a: {builder: dockerfile, context: a}\n  b: {builder: dockerfile, context: b, from: a}\n"
+    files = {"hubtool.yaml": f"registry: quay.invalid/team\nimages:\n{images}", "a/Dockerfile": "FROM x\n"}
+    repo = git.Repo.init(write_files(tmp_path, {**files, "b/Dockerfile": "FROM y\n"}), initial_branch="main")
+    deployment.commit_all(repo, "first")
+    variants = make_plan(load(tmp_path, {}), tmp_path, read_source(tmp_path))
+    with pytest.raises(HubtoolError, match="b/Dockerfile:1: no FROM has the build argument BASE_IMAGE"):
+        decide(variants, choose_engine)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hubtool.builders import BuildJob, BuildOptions, Ingredients
 from hubtool.builders.dockerfile.context import context_of, site_files
-from hubtool.builders.dockerfile.lint import check_arguments
+from hubtool.builders.dockerfile.lint import check_arguments, check_base
 from hubtool.builders.recipe import Recipe, build_recipe, ingredients_of
 from hubtool.builders.site import SiteFiles
 from hubtool.builders.stages import base_images, stages
@@ -19,7 +19,7 @@ from hubtool.errors import HubtoolError, Where
 from hubtool.reference import ImageReference
 from hubtool.registries import find_release
 
-__all__ = ["DockerfileBuilder"]
+__all__ = ["DockerfileBuilder", "read_dockerfile"]
 
 
 class DockerfileBuilder:
@@ -73,17 +73,25 @@ def _user(base: str, engine: Engine) -> str:
 
 def _recipe(job: BuildJob, users: Mapping[str, str] = {}) -> Recipe:
     settings = job.settings
-    file = job.context / settings.dockerfile
-    text = _text(file, job.context)
-    check_arguments(text, file)
+    text = read_dockerfile(job)
     site = SiteFiles(job.site, job.ca_bundle, users)
     base = {settings.base_arg: settings.base} if isinstance(settings.base, str) else {}
     args = {**base, **settings.args}
-    text = site.apply(text, args)
+    text = site.apply(text, args, settings.target)
     context = context_of(job.context, settings.dockerfile, for_site=bool(site))
     for name, data in site_files(site, text).items():
         context.add(name, data, 0o644)
     return Recipe(text, context, args, {}, context.notes(), settings.target, settings.secrets)
+
+
+def read_dockerfile(job: BuildJob) -> str:
+    """The text of JOB's Dockerfile; raises HubtoolError for what is wrong with it."""
+    file = job.context / job.settings.dockerfile
+    text = _text(file, job.context)
+    check_arguments(text, file)
+    if job.settings.base or job.settings.parent:
+        check_base(text, file, job.settings.base_arg)
+    return text
 
 
 def _text(file: Path, context: Path) -> str:

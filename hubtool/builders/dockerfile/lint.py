@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from hubtool.builders.instructions import Instruction, instructions
-from hubtool.builders.stages import read_from
+from hubtool.builders.stages import read_from, stages
 from hubtool.errors import HubtoolError, Where
 
 _USE = re.compile(r"(?<!\\)\$(?:\{([A-Za-z_]\w*)|([A-Za-z_]\w*))")
@@ -40,6 +40,20 @@ def check_arguments(text: str, file: Path) -> None:
                     where=Where(file, one.line),
                     hint=f"add 'ARG {name}' after the FROM that this belongs to",
                 )
+
+
+def check_base(text: str, file: Path, argument: str) -> None:
+    """Raise HubtoolError where no FROM has the build ARGUMENT, so that the image stands on something else than
+    hubtool.yaml says."""
+    told = "hubtool-base"
+    if any(told in stage.base for stage in stages(text, {argument: told})):
+        return
+    line = next((one.line for one in instructions(text) if one.keyword == "FROM"), None)
+    raise HubtoolError(
+        f"no FROM has the build argument {argument}, which brings the 'base' or 'from' of hubtool.yaml",
+        where=Where(file, line),
+        hint=f"write 'ARG {argument}', then 'FROM ${{{argument}}}'; or say by 'base_arg' what it is called here",
+    )
 
 
 def _declared(one: Instruction) -> list[str]:

@@ -80,6 +80,10 @@ WRONG: Mapping[str, tuple[Mapping[str, str | bytes], str]] = {
     "no Dockerfile": ({"a": ""}, "Dockerfile: there is no such file"),
     "an empty one": ({"Dockerfile": ""}, "Dockerfile: has no FROM"),
     "a binary": ({"Dockerfile": b"\xff\xfe\x00"}, "Dockerfile: not UTF-8 text"),
+    "another base than is said": (
+        {"Dockerfile": "FROM a\n"},
+        "Dockerfile:1: no FROM has the build argument BASE_IMAGE",
+    ),
     "an argument from before FROM": (
         {"Dockerfile": "ARG V=1\nFROM a\nRUN echo $V\n"},
         "Dockerfile:3: V is empty here: its ARG stands before FROM alone (line 1)",
@@ -199,3 +203,12 @@ def test_what_stands_on_nothing_gets_no_lines_of_the_site(tmp_path: Path) -> Non
         )
         with DockerfileBuilder().prepare(job) as prepared:
             assert ("enter.sh" in prepared.dockerfile()) == runs
+
+
+def test_a_site_s_settings_are_taken_out_of_the_stage_that_is_built(tmp_path: Path) -> None:
+    write_files(tmp_path, {"Dockerfile": "ARG BASE_IMAGE\nFROM ${BASE_IMAGE} AS one\nRUN true\nFROM other\n"})
+    job = make_job(tmp_path, base="debian:12", target="one", site=Site(pip_index="https://pypi.example.org/simple"))
+    with DockerfileBuilder().prepare(job) as prepared:
+        first, second = prepared.dockerfile().split("FROM other")
+    assert "leave.sh" in first
+    assert "leave.sh" not in second

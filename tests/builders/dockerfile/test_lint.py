@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hubtool.builders.dockerfile.lint import check_arguments
+from hubtool.builders.dockerfile.lint import check_arguments, check_base
 from hubtool.errors import HubtoolError
 
 FILE = Path("Dockerfile")
@@ -47,3 +47,24 @@ def test_an_argument_that_is_empty_where_it_is_used_is_refused(text: str, line: 
 @pytest.mark.parametrize("text", RIGHT.values(), ids=RIGHT)
 def test_an_argument_that_is_there_is_not(text: str) -> None:
     check_arguments(text, FILE)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("# x\nFROM a\n", 2), ("ARG BASE\nFROM $BASE\n", 2), ("ARG BASE_IMAGE=a\nFROM b\nRUN echo $BASE_IMAGE\n", 2)],
+)
+def test_a_dockerfile_that_stands_on_something_else_than_is_said_is_refused(text: str, line: int) -> None:
+    with pytest.raises(HubtoolError, match=f"^Dockerfile:{line}: no FROM has the build argument BASE_IMAGE") as caught:
+        check_base(text, FILE, "BASE_IMAGE")
+    assert str(caught.value.hint).startswith("write 'ARG BASE_IMAGE', then 'FROM ${BASE_IMAGE}'")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ARG BASE_IMAGE\nFROM $BASE_IMAGE\n",
+        "ARG BASE_IMAGE=a\nFROM --platform=x ${BASE_IMAGE:-b} AS one\nFROM scratch\nCOPY --from=one / /\n",
+    ],
+)
+def test_a_dockerfile_that_stands_on_what_is_said_is_not(text: str) -> None:
+    check_base(text, FILE, "BASE_IMAGE")
