@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,15 +16,15 @@ import git
 from hubtool.builders import ARCHIVE, BASE_DIGEST, BASE_NAME, REVISION, Ingredients, get_builder
 from hubtool.builders.dockerfile import read_dockerfile
 from hubtool.commands.earlier import IMAGE_ID, annotation, document_of
-from hubtool.commands.promotion import BUILT, FINGERPRINT, Bases, find_built, is_old, look_up, short_client
+from hubtool.commands.promotion import BUILT, FINGERPRINT, Bases, ask_for, find_built, is_old, short_client
 from hubtool.config import FILE_NAME, load, parse
-from hubtool.console import counted
+from hubtool.console import counted, warn
 from hubtool.engines import Engine
 from hubtool.errors import HubtoolError
 from hubtool.plan import Variant
 from hubtool.plan.graph import image_of
 from hubtool.reference import ImageReference
-from hubtool.registries.model import Manifest
+from hubtool.registries.model import Manifest, RegistryError
 
 Action = Literal["build", "reuse", "skip"]
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -108,7 +108,10 @@ def _days(variant: Variant) -> str:
 
 def _why(variant: Variant, ingredients: Ingredients, bases: Bases, fingerprint: str) -> tuple[str, bool]:
     """What is other than in the newest release, and whether that makes it another version of the image."""
-    newest = look_up(variant.reference.with_tag(variant.newest))
+    try:
+        newest = ask_for(variant.reference.with_tag(variant.newest))
+    except HubtoolError as error:
+        return _no_answer(error), True
     if newest is None:
         return "not in the registry", True
     if annotation(document_of(newest.content), FINGERPRINT) == fingerprint:
@@ -128,6 +131,19 @@ def _why(variant: Variant, ingredients: Ingredients, bases: Bases, fingerprint: 
     if _settings_changed(variant, labels.get(REVISION, "")):
         return f"changed: {FILE_NAME}", True
     return "other base image, site settings or version of hubtool", False
+
+
+def _no_answer(error: HubtoolError) -> str:
+    if isinstance(error, RegistryError) and error.status in (401, 403):
+        return "not in the registry, or not for us to see"
+    _warn(error.message)
+    return "no answer from its registry"
+
+
+@cache
+def _warn(message: str) -> None:
+    """Once, whatever the number of variants."""
+    warn(message)
 
 
 def _parents_digest(variant: Variant) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import git
@@ -31,6 +33,34 @@ def test_the_files_of_the_context_that_changed_are_named(tmp_path: Path) -> None
     assert changed_since(variant, first) == ["a"]
     assert changed_since(variant, f"{first}-dirty") == ["a"]
     assert changed_since(variant, variant.source.commit) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (404, "not in the registry"),
+        (401, "not in the registry, or not for us to see"),
+        (403, "not in the registry, or not for us to see"),
+        (500, "no answer from its registry"),
+    ],
+)
+def test_a_registry_that_does_not_tell_is_not_one_that_has_nothing(tmp_path: Path, answer: int, why: str) -> None:
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(answer)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    images = "images: {one: {builder: dockerfile}}\n"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        registry = f"registry: 127.0.0.1:{server.server_address[1]}/team\n"
+        repo = git.Repo.init(write_files(tmp_path, {"hubtool.yaml": registry + images, "Dockerfile": "FROM scratch\n"}))
+        deployment.commit_all(repo, "first")
+        decided = decide(make_plan(load(tmp_path, {}), tmp_path, read_source(tmp_path)), choose_engine)
+        server.shutdown()
+    assert (decided["one"].action, decided["one"].why) == ("build", why)
 
 
 def test_a_label_that_is_no_commit_names_nothing_and_does_nothing(tmp_path: Path) -> None:
