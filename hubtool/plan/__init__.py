@@ -203,11 +203,11 @@ class _Maker:
 
     def _context(self, written: str, image: str) -> Path:
         context = (self.root / written).resolve()
-        where = place(self.root / FILE_NAME, "images", image, "context")
+        wrong = f"no folder '{written}'" if not context.is_dir() else ""
         if not context.is_relative_to(self.root.resolve()):
-            raise HubtoolError(f"'{written}' leads outside the repository", where=where)
-        if not context.is_dir():
-            raise HubtoolError(f"no folder '{written}'", where=where)
+            wrong = f"'{written}' leads outside the repository"
+        if wrong:  # only then is the file read again for its line
+            raise HubtoolError(wrong, where=place(self.root / FILE_NAME, "images", image, "context"))
         return context
 
     def _cache(self, node: Node, own: str) -> BuildCache | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -36,9 +37,8 @@ def target_names(graph: Graph) -> dict[str, str]:
     taken: set[str] = set()
     for key in graph.nodes:
         plain = re.sub(r"[^A-Za-z0-9_]+", "-", key).strip("-")
-        name = next(
-            name for name in (plain, *(f"{plain}-{number}" for number in range(2, 10_000))) if name not in taken
-        )
+        more = (f"{plain}-{number}" for number in itertools.count(2))
+        name = plain if plain not in taken else next(name for name in more if name not in taken)
         taken.add(name)
         names[key] = name
     return names
