@@ -83,7 +83,7 @@ class Context:
                 os.utime(path, (1, 1), follow_symlinks=False)
 
     def tar(self, uid: int) -> IO[bytes]:
-        """The context as a tar stream in a temporary file, rewound. Files belong to UID, as repo2docker has them."""
+        """The context as a tar stream in a temporary file, rewound. Files belong to UID."""
         stream = tempfile.TemporaryFile(prefix="hubtool-context-")  # noqa: SIM115 - the caller closes it
         try:
             with tarfile.open(fileobj=stream, mode="w") as tar:

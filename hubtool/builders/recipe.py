@@ -63,7 +63,9 @@ def build_recipe(recipe: Recipe, job: BuildJob, engine: Engine, options: BuildOp
     yield from recipe.notes
     base = base_image(recipe.dockerfile, recipe.args, recipe.target)
     labels = {**recipe.labels, **_base_labels(base, engine, options.pull), **job.labels, **options.labels}
-    with recipe.context.tar(job.settings.uid) as stream:
+    # repo2docker's Dockerfile takes what it copies for the run user's; a team's own, as engines have it, for root's.
+    owner = 0 if job.settings.builder == "dockerfile" else job.settings.uid
+    with recipe.context.tar(owner) as stream:
         yield from engine.build(
             EngineBuild(
                 tag=str(job.reference),

@@ -133,6 +133,20 @@ def test_an_image_is_built_with_its_arguments_secrets_and_labels(
 
 
 @pytest.mark.engine
+def test_what_is_copied_is_root_s_as_engines_have_it(docker: Engine, base_image: str, tmp_path: Path) -> None:
+    text = f"ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nUSER 1000\n# {tmp_path}, not in a cache\nCOPY . /srv/\n"
+    files = {"Dockerfile": text, "folder/hello.txt": ""}
+    name = "localhost/test-dockerfile:4"
+    job = make_job(write_files(tmp_path, files), base=base_image, reference=name, builder="dockerfile")
+    with DockerfileBuilder().prepare(job) as prepared:
+        list(prepared.build(docker, BuildOptions()))
+    try:
+        assert shell(docker, name, "stat -c %u:%g /srv/folder /srv/folder/hello.txt").split() == ["0:0", "0:0"]
+    finally:
+        docker.remove_image(name)
+
+
+@pytest.mark.engine
 def test_a_stage_can_be_the_image(docker: Engine, base_image: str, tmp_path: Path) -> None:
     settings = {**SETTINGS, "secrets": {}, "target": "first"}
     job = make_job(write_files(tmp_path, FILES), base=base_image, reference="localhost/test-dockerfile:2", **settings)
