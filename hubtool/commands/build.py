@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -214,9 +215,13 @@ def _run(variant: Variant, prepared: Prepared, engine: Engine, options: BuildOpt
 
 
 def _needs(variant: Variant, error: HubtoolError) -> str:
-    """What a build for another platform lacks here."""
+    """What a build lacks here: a login of the engine itself, or the programs of another platform."""
+    said = f"{error.message}{error.hint}"
+    base = re.search(r"metadata for ([^/\s]+)/", said)
+    if base and "unauthorized" in said.lower():
+        return f"the engine itself fetches what this is built on, and is not logged in: docker login {base[1]}"
     platform = variant.job.settings.platform
-    if not platform or "exec format error" not in f"{error.message}{error.hint}":
+    if not platform or "exec format error" not in said:
         return ""
     emulator = f"docker run --privileged --rm tonistiigi/binfmt --install {platform.partition('/')[2]}"
     return f"this machine does not run what is made for {platform}: build it on one that does, or {emulator}"
