@@ -142,6 +142,21 @@ def test_certificates_of_a_folder_are_trusted_beside_the_system_s(tmp_path: Path
     assert done.stdout == f"{system}FIRST\nSECOND\n\n{tmp_path}/.cache/onyxia-init/ca-bundle.crt\n"
 
 
+@pytest.mark.parametrize(
+    ("mirror", "trusted"),
+    [
+        ("http://mirror.lan:8081/pypi/simple", "mirror.lan:8081"),
+        ("http://me:word@mirror.lan", "mirror.lan"),
+        ("https://mirror.lan/simple", ""),
+        ("http://mirror.lan evil.example.org/simple", ""),
+        ("", ""),
+    ],
+)
+def test_pip_trusts_a_mirror_without_tls(tmp_path: Path, mirror: str, trusted: str) -> None:
+    done = init(tmp_path, "sh", "-c", 'echo "$PIP_TRUSTED_HOST"', PIP_REPOSITORY=mirror)
+    assert done.stdout == f"{trusted}\n"
+
+
 def test_what_steps_print_is_not_the_ide_s_output(tmp_path: Path) -> None:
     git.Repo.init(tmp_path / "project.git", bare=True)
     done = init(tmp_path, "sh", "-c", "echo only", GIT_REPOSITORY=f"file://{tmp_path}/project.git")

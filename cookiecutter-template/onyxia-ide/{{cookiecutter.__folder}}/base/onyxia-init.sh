@@ -113,6 +113,9 @@ R_PROFILE='options(repos = c(CRAN = Sys.getenv("R_REPOSITORY")))'
 
 packages() {
   [[ -z ${PIP_REPOSITORY:-} ]] || export PIP_INDEX_URL=$PIP_REPOSITORY UV_DEFAULT_INDEX=$PIP_REPOSITORY
+  # pip passes over a mirror without TLS that nobody said to trust.
+  [[ ! ${PIP_REPOSITORY:-} =~ ^http://([^/@]*@)?([A-Za-z0-9.:-]+)(/|$) ]] ||
+    export PIP_TRUSTED_HOST="${PIP_TRUSTED_HOST:+$PIP_TRUSTED_HOST }${BASH_REMATCH[2]}"
   # conda, mamba and micromamba; the others are what the channel "defaults" stands for.
   [[ -z ${CONDA_REPOSITORY:-} ]] || export CONDA_CHANNELS=$CONDA_REPOSITORY \
     CONDA_DEFAULT_CHANNELS=$CONDA_REPOSITORY MAMBA_DEFAULT_CHANNELS=$CONDA_REPOSITORY
