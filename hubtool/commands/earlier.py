@@ -33,7 +33,7 @@ class Earlier:
 
 
 def read_earlier(client: RegistryClient, refs: Iterable[str], siblings: Sequence[ImageReference]) -> Earlier:
-    """What CLIENT's repository has at the tags or digests REFS, and SIBLINGS' newest images, the first first."""
+    """What CLIENT's repository has at the tags or digests REFS, and the images SIBLINGS, the first first."""
     own = client.session.reference.repository
     found = [Earlier(*_read(read_manifest(client, ref), own)) for ref in dict.fromkeys(filter(None, refs))]
     found += map(_of_sibling, siblings)
@@ -67,7 +67,8 @@ def _of_sibling(reference: ImageReference) -> Earlier:
     """Nothing where it can't be read: then layers are sent that need not have been."""
     try:
         with open_client(reference) as client:
-            return Earlier(*_read(read_manifest(client, NEWEST), client.session.reference.repository))
+            manifest = read_manifest(client, reference.digest or reference.tag or NEWEST)
+            return Earlier(*_read(manifest, client.session.reference.repository))
     except RegistryError:
         return Earlier()
 

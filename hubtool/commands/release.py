@@ -34,6 +34,7 @@ from hubtool.plan.kin import find_kin
 from hubtool.plan.records import REGISTRY
 from hubtool.plan.run import run_plan
 from hubtool.plan.source import read_source
+from hubtool.reference import ImageReference
 
 
 @dataclass(frozen=True)
@@ -139,10 +140,14 @@ def _push_all(variants: Sequence[Variant], rules: PushRules, start: Callable[[],
     """Publish VARIANTS: with several, their layers first, and all tags at the end."""
     if len(variants) < 2 or rules.dry_run:
         return [_push(variant, start, rules) for variant in variants]
-    staged = []
+    staged: list[Pushed] = []
+    sent: dict[ImageReference, ImageReference] = {}  # what will be the newest, and is there by its digest alone
     for variant in variants:
         console.say(f"\n== send {variant.reference}")
-        staged.append(push_variant(variant, start, replace(rules, staged=True)))
+        near = tuple(sent.get(one, one) for one in variant.packing.siblings)
+        laid = replace(variant, packing=replace(variant.packing, siblings=near))
+        staged.append(push_variant(laid, start, replace(rules, staged=True)))
+        sent[variant.reference.with_tag(variant.newest)] = staged[-1].reference
     console.say("\n== tags")
     pushed = [set_tags(variant, one, rules) for variant, one in zip(variants, staged, strict=True)]
     for one in pushed:

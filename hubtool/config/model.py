@@ -276,13 +276,6 @@ class Config(Model):
         check_place(text)
         return text
 
-    def siblings(self, image: str) -> tuple[ImageReference, ...]:
-        """Where images are released to that may have layers in common with IMAGE, at its registry."""
-        own = self.reference(image)
-        named = [ImageReference.parse(name) for name in self.share_layers_with]
-        found = dict.fromkeys([*map(self.reference, self.images), *named])
-        return tuple(one for one in found if one != own and one.registry == own.registry)
-
     def reference(self, image: str) -> ImageReference:
         """Where IMAGE is released to: registry and repository, no tag."""
         own = self.images[image]

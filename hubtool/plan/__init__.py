@@ -23,7 +23,8 @@ NEWEST = "hubtool-newest"  # the tag of the image that was released last; images
 
 @dataclass(frozen=True)
 class Packing:
-    """How an image travels: in whose layers, at most how many, and where else they may be already."""
+    """How an image travels: in whose layers, at most how many, and in which other images they may be already, the
+    nearest first."""
 
     layers: LayerStyle = "packages"
     compression: CompressionName = "gzip"
@@ -171,7 +172,7 @@ class _Maker:
         settings = config.images[node.image].model_copy(
             update={"base": node.base, "args": node.args, "platform": node.platform}
         )
-        own = "" if self.shared[node.repository.name] == 1 else f"-{node.safe_id}"
+        own = self._own(node)
         job = BuildJob(
             image=node.id,
             context=self._context(settings.context, node.image),
@@ -189,7 +190,7 @@ class _Maker:
             contract=settings.contract,
             root=self.root,
             source=self.source,
-            packing=Packing(config.layers, config.compression, config.max_layers, config.siblings(node.image)),
+            packing=Packing(config.layers, config.compression, config.max_layers, self._siblings(node)),
             cache=self._cache(node, own),
             freshness=config.freshness_of(node.image),
             moves=node.reference.tag in node.moving,
@@ -199,6 +200,29 @@ class _Maker:
             whole=node.whole,
             partners=self.partners.get(node.whole, frozenset()) | ({node.id} if node.joined else frozenset()),
             joined=tuple((tag, whole, tag in node.moving) for tag, whole in node.joined.items()),
+        )
+
+    def _own(self, node: Node) -> str:
+        """What the tags end in that it has for itself in its repository."""
+        return "" if self.shared[node.repository.name] == 1 else f"-{node.safe_id}"
+
+    def _newest(self, node: Node) -> ImageReference:
+        return node.repository.with_tag(NEWEST + self._own(node))
+
+    @cached_property
+    def firsts(self) -> Sequence[ImageReference]:
+        """Of each image a variant, and what hubtool.yaml names."""
+        first: dict[str, Node] = {}
+        for node in self.graph.nodes.values():
+            if not node.skip:
+                first.setdefault(node.image, node)
+        named = [ImageReference.parse(name).with_tag(NEWEST) for name in self.config.share_layers_with]
+        return [*(self._newest(first[image]) for image in self.config.images if image in first), *named]
+
+    def _siblings(self, node: Node) -> tuple[ImageReference, ...]:
+        own, parents = self._newest(node), [self._newest(one) for one in self.graph.ancestors(node)]
+        return tuple(
+            one for one in dict.fromkeys([*parents, *self.firsts]) if one != own and one.registry == own.registry
         )
 
     def _context(self, written: str, image: str) -> Path:

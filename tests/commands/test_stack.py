@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import git
@@ -31,6 +32,9 @@ def test_a_stack_is_built_once_and_then_only_what_a_change_reaches(stack: Stack)
     assert done.returncode == 0, done.stderr
     assert len(built_in(done)) == 11
     assert len(done.stdout.splitlines()) == 11
+    sent = re.findall(r"layer (\w+) \(\d+ of \d+\) sent", done.stderr)  # a child's from its parent, of this very run
+    assert sent
+    assert len(sent) == len(set(sent))
     assert stack.tags("lang") == {
         *("red", "blue", "red-gpu", "blue-gpu"),
         *(f"{tool}-{first}" for tool in ("red", "blue", "red-gpu", "blue-gpu")),

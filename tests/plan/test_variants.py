@@ -91,6 +91,22 @@ def test_variants_of_one_repository_have_newest_releases_and_caches_of_their_own
     assert len(caches) == len(found)
 
 
+def test_layers_are_looked_for_in_parents_then_in_an_image_of_each_other_name(root: Path) -> None:
+    (root / "hubtool.yaml").write_text(
+        HEAD + IMAGES + "share_layers_with: [quay.io/team/far, ghcr.io/team/elsewhere]\n"
+    )
+    found = plan(root)
+
+    def near(variant: str) -> list[str]:
+        return [str(one).removeprefix("quay.io/team/") for one in found[variant].packing.siblings]
+
+    far = ["alone:hubtool-newest", "far:hubtool-newest"]
+    first, base = "tool:hubtool-newest-tool-3.13-cpu", "base:hubtool-newest-base-"
+    assert near("tool[3.13,gpu]") == [f"{base}gpu", f"{base}cpu", first, *far]
+    assert near("tool[3.13,cpu]") == [f"{base}cpu", *far]
+    assert near("base[gpu]") == [f"{base}cpu", first, *far]
+
+
 def test_a_tag_that_is_given_is_for_one_variant_of_a_repository(root: Path) -> None:
     given = plan(root, "tool[3.12,cpu]", "alone", tag="try")
     assert [str(variant.reference) for variant in given.values()] == ["quay.io/team/tool:try", "quay.io/team/alone:try"]
