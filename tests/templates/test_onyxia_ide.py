@@ -15,6 +15,7 @@ from pathlib import Path
 
 import git
 import pytest
+from ruamel.yaml import YAML
 
 from hubtool import config
 from hubtool.commands.new import new
@@ -81,6 +82,13 @@ def test_every_ide_is_an_image_on_one_base(repositories: dict[str, Path], name: 
     assert {node.reference.tag for node in graph.nodes.values()} == {tag}
     registry = ONYXIA_IDES[name].get("registry", "harbor.example.org/my-org")
     assert str(graph.nodes[IDES[name][0]].reference) == f"{registry}/onyxia-{IDES[name][0]}:{tag}"
+
+
+@pytest.mark.parametrize("name", ONYXIA_IDES)
+def test_each_image_has_the_version_that_hubtool_raises(repositories: dict[str, Path], name: str) -> None:
+    document = YAML(typ="safe").load(repositories[f"onyxia-ide/{name}"] / "hubtool.yaml")
+    version = "0.1.0" if ONYXIA_IDES[name].get("tag") == "version" else None
+    assert {image.get("version") for image in document["images"].values()} == {version}
 
 
 def test_charts_are_hubs_wherever_they_lie(repositories: dict[str, Path]) -> None:
@@ -230,7 +238,10 @@ def test_scripts_hand_the_variables_of_older_ones_on(
     for script, verbs in {"build.sh": ["build", "test"], "build_and_push.sh": ["build", "test", "push"]}.items():
         done = call(scripts, script, *words, **variables)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.splitlines() == [line for verb in verbs for line in (f"hubtool {verb}{given}", *environment)]
+        # A script asks nothing, also at a terminal.
+        asked = given.removesuffix(" --dirty") + " --yes" + " --dirty" * given.endswith(" --dirty")
+        lines = [f"hubtool {verb}{asked if verb == 'build' else given}" for verb in verbs]
+        assert done.stdout.splitlines() == [line for first in lines for line in (first, *environment)]
 
 
 @pytest.mark.parametrize(

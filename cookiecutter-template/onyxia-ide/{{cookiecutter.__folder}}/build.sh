@@ -42,5 +42,7 @@ done
 verbs=(build test)
 [[ ${1:-} != --push ]] || { verbs+=(push) && shift; }
 for verb in "${verbs[@]}"; do
-  hubtool "$verb" "${words[@]}" "$@"
+  asked=()
+  [[ $verb != build ]] || asked=(--yes) # all of them, also at a terminal
+  hubtool "$verb" "${words[@]}" "${asked[@]}" "$@"
 done
