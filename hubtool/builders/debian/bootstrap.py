@@ -28,6 +28,7 @@ HINTS = {
     "unable to pick chroot mode": "build as root, or give this user ids in /etc/subuid and /etc/subgid",
     "newuidmap": "build as root, or install uidmap and give this user ids in /etc/subuid and /etc/subgid",
     "unshare": "mmdebstrap needs namespaces: build as root, in a container with CAP_SYS_ADMIN",
+    "is expired": "the archive is out of date, or this machine's clock: name another mirror, or a debian.snapshot",
     "Failed to fetch": "have the network, or name a mirror that this machine reaches: site.apt_mirror, debian.mirror",
 }
 
@@ -150,6 +151,11 @@ exec env --ignore-environment PATH={PATH} HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEN
   chroot "$1" /bin/sh /{INSIDE}/last.sh
 """
 
+RUN = f"""\
+if [ -f {INSIDE}/run ]; then
+  ./{INSIDE}/run || {{ echo "the script of debian.run ended with code $?" >&2; exit 1; }}
+fi"""
+
 _LAST = f"""set -eu
 cd /
 umask 022
@@ -157,7 +163,7 @@ umask 022
 site=/usr/local/share/hubtool-site
 rm -f etc/apt/apt.conf.d/99mmdebstrap etc/dpkg/dpkg.cfg.d/99mmdebstrap
 if [ -f "$site/enter.sh" ]; then sh "$site/enter.sh"; fi
-if [ -f {INSIDE}/run ]; then /{INSIDE}/run; fi
+{RUN}
 if [ -f "$site/leave.sh" ]; then sh "$site/leave.sh"; fi
 cp {INSIDE}/sources.list etc/apt/sources.list
 # What tells of this machine or this moment, or is to be every container's own

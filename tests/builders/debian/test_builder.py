@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hubtool.builders import BuildJob, BuildOptions, Ingredients
 from hubtool.builders.debian import DebianBuilder
 from hubtool.builders.debian.archives import build_sources
+from hubtool.builders.debian.bootstrap import INSIDE, RUN
 from hubtool.config import Debian, Site, parse
 from hubtool.engines import Engine
 from hubtool.errors import HubtoolError
@@ -221,6 +223,16 @@ def test_an_archive_that_nobody_signed_makes_no_image(
         build(job, docker)
     assert "InRelease" in str(caught.value)
     assert docker.inspect("localhost/test-deb:no") is None
+
+
+@pytest.mark.parametrize(("script", "code"), [("exit 3", 1), ("exit 0", 0), (None, 0)])
+def test_a_script_that_fails_is_named_with_its_code(tmp_path: Path, script: str | None, code: int) -> None:
+    if script:
+        write_files(tmp_path, {f"{INSIDE}/run": f"#!/bin/sh\n{script}\n"})
+        (tmp_path / INSIDE / "run").chmod(0o755)
+    done = subprocess.run(["/bin/sh", "-euc", RUN], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == code
+    assert done.stderr == ("the script of debian.run ended with code 3\n" if code else "")
 
 
 def test_a_bundle_with_no_certificate_is_said(archive: Archive, tmp_path: Path) -> None:
