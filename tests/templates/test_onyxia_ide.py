@@ -249,6 +249,7 @@ def test_scripts_hand_the_variables_of_older_ones_on(
     [
         ({"IMAGE_REPOSITORY": "onyxia-vscode"}, "ends with one of code-server, jupyter, rstudio"),
         ({"IMAGE_REGISTRY_HOST": "harbor.lan"}, "IMAGE_NAMESPACE"),
+        ({"IMAGE_REGISTRY_HOST": "https://harbor.lan", "IMAGE_NAMESPACE": "team"}, "leave out https://"),
         ({"IMAGE_NAMESPACE": "team"}, "IMAGE_REGISTRY_HOST"),
     ],
 )

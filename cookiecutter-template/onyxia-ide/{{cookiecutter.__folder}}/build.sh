@@ -15,6 +15,9 @@ fail() {
   exit 2
 }
 
+for name in IMAGE_REGISTRY_HOST IMAGE_REPOSITORY; do
+  [[ ${!name:-} != *://* ]] || fail "$name=${!name}: leave out ${!name%%://*}://"
+done
 repository=${IMAGE_REPOSITORY:-}
 if [[ -n ${IMAGE_REGISTRY_HOST:-}${IMAGE_NAMESPACE:-} ]]; then
   [[ -n ${IMAGE_REGISTRY_HOST:-} && -n ${IMAGE_NAMESPACE:-} ]] || fail "set IMAGE_REGISTRY_HOST and IMAGE_NAMESPACE, or neither"
