@@ -289,6 +289,17 @@ def test_its_images_keep_the_contract(make_line: MakeLine, base_image: str, dock
         ["S9", "S13", "test_it_lets_in_nobody_else", "test_it_lets_in_who_has_its_token"] * 2
     )
 
+    desktop = f"{line.name}/library/{P}-pytorch-desktop:1.0"
+    says = subprocess.run(
+        ["docker", "run", "--rm", "--security-opt", "no-new-privileges", desktop],
+        env=line.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert says.returncode == 1
+    assert "leave out allowPrivilegeEscalation: false, or no-new-privileges" in says.stderr
+
 
 CHART = """\
 apiVersion: v2
@@ -353,3 +364,11 @@ def test_a_release_moves_the_charts_of_the_desktops_and_nothing_else(make_line: 
     again = line.run("release")
     assert again.returncode == 0, again.stderr
     assert sorted(path.name for path in (tmp_path / "charts.git/requests").glob("*.md")) == ["1.md", "2.md"]
+
+    (line.root / "jupyter" / "Dockerfile").write_text("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY --chmod=400 . /\n")
+    raised = line.run("plan", "--raise-versions")
+    assert raised.stdout.splitlines() == [f"{names[1]}: version 3.20 → 3.21"], raised.stderr
+    line.commit("JupyterLab")
+    refused = line.run("build")
+    assert refused.returncode == 1
+    assert f"docker login {line.name.partition('/')[0]}" in refused.stderr
