@@ -4,13 +4,17 @@ gets from them to a chart. What the images themselves hold is tests/contracts/on
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import git
@@ -163,6 +167,19 @@ def test_certificates_of_a_folder_are_trusted_beside_the_system_s(tmp_path: Path
 def test_pip_trusts_a_mirror_without_tls(tmp_path: Path, mirror: str, trusted: str) -> None:
     done = init(tmp_path, "sh", "-c", 'echo "$PIP_TRUSTED_HOST"', PIP_REPOSITORY=mirror)
     assert done.stdout == f"{trusted}\n"
+
+
+@pytest.mark.parametrize(("text", "runs"), [("echo one\n", True), ("echo other\n", False)])
+def test_a_region_s_checksum_may_be_in_capitals(tmp_path: Path, text: str, runs: bool) -> None:
+    checksum = hashlib.sha256(b"echo one\n").hexdigest().upper()
+    folder = write_files(tmp_path / "site", {"init.sh": text})
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/init.sh"
+        done = init(tmp_path, "true", REGION_INIT_SCRIPT=address, REGION_INIT_SCRIPT_CHECKSUM=checksum, no_proxy="*")
+        server.shutdown()
+    assert ("one" in done.stderr.splitlines()) is runs
+    assert ("another checksum" in done.stderr) is not runs
 
 
 def test_what_steps_print_is_not_the_ide_s_output(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ certificates() {
 }
 
 run_script() { # URL CHECKSUM [arguments]
-  local url=$1 checksum=$2 file trusted=()
+  local url=$1 checksum=${2,,} file trusted=() # some programs print it in capitals
   shift 2
   [[ -n $url ]] || return 0
   file=$(mktemp) || return
