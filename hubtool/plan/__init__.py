@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from hubtool.plan.source import Source
 from hubtool.reference import ImageReference
 
 CACHE_TAG = "buildcache"
+MOST_SIBLINGS = 40
 NEWEST = "hubtool-newest"  # the tag of the image that was released last; images are laid out as that one is
 
 
@@ -89,6 +91,8 @@ def read_graph(config: Config, root: Path, source: Source) -> Graph:
     """The graph of all that CONFIG, ROOT's hubtool.yaml, declares, for the state SOURCE of its repository. {date} is
     today's (UTC), or $HUBTOOL_DATE, which the jobs of one run share."""
     today = os.environ.get("HUBTOOL_DATE") or f"{datetime.datetime.now(datetime.UTC):%Y.%m.%d}"
+    if not re.fullmatch(r"[0-9]{4}\.[0-9]{2}\.[0-9]{2}", today):
+        raise HubtoolError(f"$HUBTOOL_DATE is '{today}', which is no day as 2026.07.06 is")
     words = {"date": today, "commit": source.tag("commit")}
     return make_graph(config, root / FILE_NAME, words, [source.tag(config.tag)])
 
@@ -211,13 +215,14 @@ class _Maker:
 
     @cached_property
     def firsts(self) -> Sequence[ImageReference]:
-        """Of each image a variant, and what hubtool.yaml names."""
+        """What hubtool.yaml names, and a variant of each image, of not too many: each is asked for by each push."""
         first: dict[str, Node] = {}
         for node in self.graph.nodes.values():
             if not node.skip:
                 first.setdefault(node.image, node)
         named = [ImageReference.parse(name).with_tag(NEWEST) for name in self.config.share_layers_with]
-        return [*(self._newest(first[image]) for image in self.config.images if image in first), *named]
+        made = [self._newest(first[image]) for image in self.config.images if image in first]
+        return [*named, *made[:MOST_SIBLINGS]]
 
     def _siblings(self, node: Node) -> tuple[ImageReference, ...]:
         own, parents = self._newest(node), [self._newest(one) for one in self.graph.ancestors(node)]

@@ -81,6 +81,13 @@ def test_hubs_pin_the_first_tag_that_never_moves(root: Path, monkeypatch: pytest
     assert (alone.reference.tag, alone.moves, alone.further) == ("latest", True, ())
 
 
+@pytest.mark.parametrize("day", ["today", "2026-07-06", "a b"])
+def test_a_day_that_is_none_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch, day: str) -> None:
+    monkeypatch.setenv("HUBTOOL_DATE", day)
+    with pytest.raises(HubtoolError, match="HUBTOOL_DATE is '"):
+        plan(root)
+
+
 def test_variants_of_one_repository_have_newest_releases_and_caches_of_their_own(root: Path) -> None:
     found = plan(root)
     assert found["tool[3.13,gpu]"].newest == "hubtool-newest-tool-3.13-gpu"
@@ -100,11 +107,11 @@ def test_layers_are_looked_for_in_parents_then_in_an_image_of_each_other_name(ro
     def near(variant: str) -> list[str]:
         return [str(one).removeprefix("quay.io/team/") for one in found[variant].packing.siblings]
 
-    far = ["alone:hubtool-newest", "far:hubtool-newest"]
+    far, alone = "far:hubtool-newest", "alone:hubtool-newest"
     first, base = "tool:hubtool-newest-tool-3.13-cpu", "base:hubtool-newest-base-"
-    assert near("tool[3.13,gpu]") == [f"{base}gpu", f"{base}cpu", first, *far]
-    assert near("tool[3.13,cpu]") == [f"{base}cpu", *far]
-    assert near("base[gpu]") == [f"{base}cpu", first, *far]
+    assert near("tool[3.13,gpu]") == [f"{base}gpu", far, f"{base}cpu", first, alone]
+    assert near("tool[3.13,cpu]") == [f"{base}cpu", far, alone]
+    assert near("base[gpu]") == [far, f"{base}cpu", first, alone]
 
 
 def test_a_tag_that_is_given_is_for_one_variant_of_a_repository(root: Path) -> None:
