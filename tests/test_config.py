@@ -120,6 +120,10 @@ def test_names_that_look_like_numbers_stay_what_was_written() -> None:
         (DEPLOYED + "charts: {x: 'a/b:c'}}", "deployment.charts: 'a/b:c': an image's name, without tag"),
         (DEPLOYED + "promote_by: hand}", "deployment.promote_by: "),
         (
+            "registry: a.b/c\naxes: {platform: [linux/arm64]}\nimages: {x: {}}",
+            ":2: axes: platform: its values are amd64",
+        ),
+        (
             "registry: a.b/c\nimages: {x: {}, y: {from: x, base: z}}",
             ":2: images.y: base and from: an image",
         ),

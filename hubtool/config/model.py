@@ -14,7 +14,7 @@ from hubtool.config.debian import Debian
 from hubtool.config.deployment import Deployment
 from hubtool.config.kinds import Age, Model, Name, Variable, age_of, check_name, check_place
 from hubtool.config.nix import Nix
-from hubtool.config.stack import AxisName, AxisValue, Skip, Some, chosen_axes
+from hubtool.config.stack import ARCHITECTURES, PLATFORM, AxisName, AxisValue, Skip, Some, chosen_axes
 from hubtool.errors import HubtoolError
 from hubtool.reference import ImageReference
 
@@ -259,6 +259,14 @@ class Config(Model):
             except HubtoolError as error:
                 raise ValueError(error.message) from error
         return self
+
+    @field_validator("axes", mode="before")
+    @classmethod
+    def _platforms_are_short(cls, value: Any) -> Any:
+        platforms = value.get(PLATFORM) if isinstance(value, dict) else None
+        if isinstance(platforms, list) and any(str(one).startswith("linux/") for one in platforms):
+            raise ValueError(f"{PLATFORM}: its values are {' and '.join(ARCHITECTURES)}, without linux/")
+        return value
 
     @field_validator("share_layers_with")
     @classmethod
