@@ -94,7 +94,7 @@ def test_where_no_registry_answers_a_plan_is_made_and_no_version_raised(stack: S
     stack.host = "127.0.0.1:1/nowhere"
     stack.write(STACK, FILES)
     before = (stack.root / "hubtool.yaml").read_text()
-    assert stack.plan()["base[cpu]"] == ("build", "not in the registry")
+    assert stack.plan()["base[cpu]"] == ("build", "no answer from its registry")
     refused = stack.run("plan", "--raise-versions")
     assert refused.returncode == 1
     assert "127.0.0.1:1" in refused.stderr
