@@ -221,6 +221,15 @@ def test_authorities_of_one_s_own_change_the_image_whatever_their_files_are_call
     assert len(set(found)) == 3
 
 
+def test_an_authority_that_is_not_pem_is_no_image(expression: Path, store: dict[str, str]) -> None:
+    (expression / "certificates").mkdir()
+    (expression / "certificates" / "der.crt").write_bytes(b"\x30\x82\x01\x00")
+    words = ("nix-build", expression, "--no-out-link", "--argstr", "nixpkgs", NIXPKGS)
+    made = run(*words, env=store, check=False)
+    assert made.returncode != 0
+    assert "a file of image/certificates is not PEM" in made.stderr
+
+
 class _Mirror(BaseHTTPRequestHandler):
     """Has the stand-in for nixpkgs under the name of any commit."""
 

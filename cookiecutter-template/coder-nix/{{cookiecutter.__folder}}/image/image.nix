@@ -30,6 +30,9 @@ let
   # One bundle, in the three places where programs look.
   certificates = pkgs.runCommand "certificates" { } ''
     mkdir -p $out/etc/ssl/certs $out/etc/pki/tls/certs
+    for file in ${toString authorities}; do
+      grep -q 'BEGIN CERTIFICATE' $file || { echo "a file of image/certificates is not PEM: $file" >&2; exit 1; }
+    done
     for file in ${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt ${toString authorities}; do
       cat $file
       echo
