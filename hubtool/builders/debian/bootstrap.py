@@ -92,7 +92,8 @@ def _words(wanted: Bootstrap, folder: Path) -> list[str | Path]:
     # Also for root: what it mounts is then seen by no other program, and gone with it.
     words += ["--mode=unshare"] if os.geteuid() == 0 else []
     words += [f"--architectures={wanted.architecture}", "--aptopt=Acquire::Retries 3"]
-    words += ["--dpkgopt=force-unsafe-io"]
+    # A name that no package has is an error, and not an expression of which apt would install whatever fits.
+    words += ["--dpkgopt=force-unsafe-io", '--aptopt=APT::Cmd::Pattern-Only "true"']
     words += [f"--include={name}" for name in debian.packages]
     words += [f'--aptopt=Acquire::https::CAInfo "{folder / "ca.pem"}"'] if wanted.ca_bundle else []
     words += [f"--customize-hook={folder / 'hook.sh'}", debian.suite, folder / "root.tar"]

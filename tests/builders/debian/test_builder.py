@@ -225,6 +225,16 @@ def test_an_archive_that_nobody_signed_makes_no_image(
     assert docker.inspect("localhost/test-deb:no") is None
 
 
+@pytest.mark.engine
+def test_a_name_that_no_package_has_is_no_expression_of_others(
+    mmdebstrap: None, docker: Engine, archive: Archive, tmp_path: Path
+) -> None:
+    debian = {"variant": "essential", "updates": False, "packages": ["bas.-files"]}
+    with pytest.raises(HubtoolError, match="mmdebstrap could not make the image") as caught:
+        build(job_of(tmp_path, archive, debian, reference="localhost/test-deb:no"), docker)
+    assert "look at packages" in str(caught.value)
+
+
 @pytest.mark.parametrize(("script", "code"), [("exit 3", 1), ("exit 0", 0), (None, 0)])
 def test_a_script_that_fails_is_named_with_its_code(tmp_path: Path, script: str | None, code: int) -> None:
     if script:
