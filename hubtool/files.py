@@ -6,9 +6,13 @@ import os
 import tempfile
 from pathlib import Path
 
+from hubtool.errors import HubtoolError
+
 
 def write_whole(file: Path, text: str) -> None:
     """Write FILE whole or not at all: beside, then renamed. Everybody may read it."""
+    if not file.parent.is_dir():
+        raise HubtoolError(f"{file}: there is no folder {file.parent}")
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         os.fchmod(handle, 0o644)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from hubtool.errors import HubtoolError
 from hubtool.files import write_whole
 
 
@@ -23,3 +24,8 @@ def test_what_can_t_be_written_leaves_the_old_file(tmp_path: Path) -> None:
         write_whole(file, "new \ud800")
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HubtoolError, match=f"^{tmp_path}/a/file: there is no folder {tmp_path}/a$"):
+        write_whole(tmp_path / "a" / "file", "text")

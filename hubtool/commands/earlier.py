@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hubtool.builders import BASE_DIGEST, BASE_NAME
+from hubtool.errors import HubtoolError
 from hubtool.image.layout import Layout
 from hubtool.image.pack import MANIFEST_TYPE, Packed
 from hubtool.plan import NEWEST
@@ -39,6 +41,18 @@ def read_earlier(client: RegistryClient, refs: Iterable[str], siblings: Sequence
     found += map(_of_sibling, siblings)
     layers = {diff_id: layer for one in reversed(found) for diff_id, layer in one.layers.items()}
     return Earlier(next((one.layout for one in found if one.layout), None), layers)
+
+
+def base_of(config: Mapping[str, Any], image: ImageReference) -> tuple[ImageReference, ...]:
+    """What the image with CONFIG was built on, by the digest that its labels say, where that may be at IMAGE's
+    registry; else none."""
+    labels = (config.get("config") or {}).get("Labels") or {}
+    try:
+        base = ImageReference.parse(str(labels.get(BASE_NAME)))
+        base = ImageReference.parse(f"{base.name}@{labels.get(BASE_DIGEST)}")
+    except HubtoolError:
+        return ()
+    return (base,) if base.registry == image.registry else ()
 
 
 def read_manifest(client: RegistryClient, ref: str) -> dict[str, Any]:

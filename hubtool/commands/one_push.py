@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from hubtool.commands.earlier import IMAGE_ID, annotation, document_of, read_earlier
+from hubtool.commands.earlier import IMAGE_ID, annotation, base_of, document_of, read_earlier
 from hubtool.commands.promotion import BUILT, FINGERPRINT, TESTED, fingerprint_tag
 from hubtool.commands.sameness import content_of, read_content
 from hubtool.commands.sending import Sent, publish_manifest, send_image
@@ -160,7 +160,8 @@ class Push:
 
     def _send(self, archive: Archive, folder: Path) -> Pushed:
         refs = (self.variant.newest, (self.record and self.record.digest) or "", self.reference.tag)
-        earlier = read_earlier(self.client, refs, self.variant.packing.siblings)
+        near = (*base_of(archive.config, self.reference), *self.variant.packing.siblings)
+        earlier = read_earlier(self.client, refs, near)
         send = partial(send_image, self.client, archive, self.variant.packing, earlier, folder, notes=self.notes)
         if self.rules.dry_run:
             return self._place(send(dry_run=True), archive.config_digest)

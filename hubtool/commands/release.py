@@ -100,7 +100,9 @@ def release(
         return
     pushed = join(run.ready, _push_all(run.ready, rules, chosen), rules)
     tell_github(pushed)
-    run.raise_failures()
+    if run.failed:
+        _print(pushed, [], dry_run, as_json)
+        run.raise_failures()
     moves = Rules(tests=bumping.tests_of(config, root), kin=find_kin(config, root / FILE_NAME).same)
     bumps = _bump(pushed, target, moves, dry_run) if target else []
     _print(pushed, bumps, dry_run, as_json)

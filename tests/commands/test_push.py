@@ -113,6 +113,20 @@ def test_layers_that_a_sibling_has_are_taken_from_there(
     assert [seen for seen in front.requests("POST") if "mount=" in seen.path and "-other/" in seen.path]
 
 
+@pytest.mark.parametrize("digest", ["the base's", "another", "none"])
+def test_layers_are_taken_from_what_the_image_was_built_on(repository: Repository, front: Front, digest: str) -> None:
+    files = {"a": noise(20 * MB, 1), "b": noise(10 * MB, 2)}
+    repository.passed(repository.make_image(files=files))
+    pushed = json.loads(repository.push("--json", check=True).stdout)[0]
+    named = {"the base's": pushed["digest"], "another": f"sha256:{'0' * 64}", "none": "?"}[digest]
+    base = (f"{front.host}/{repository.name}:{repository.tag}@{pushed['digest']}", named)
+    repository.name += "-child"
+    repository.write()
+    repository.passed(repository.make_image(files=files | {"c": noise(10 * MB, 3)}, base=base))
+    told = json.loads(repository.push("--json", check=True).stdout)[0]
+    assert (told["uploaded_bytes"] < 11 * MB) == (digest == "the base's")
+
+
 def test_layers_are_zstd_where_asked_for_and_what_is_inside_is_attached(
     repository: Repository, login: Credentials
 ) -> None:

@@ -88,6 +88,7 @@ def test_a_variant_that_fails_takes_only_what_is_built_on_it(stack: Stack) -> No
     assert stack.tags("bundle") == {f"red-{commit}"}
     assert stack.tags("app") == {f"red-{commit}"}
     assert len(stack.tags("lang")) == 8
+    assert len(done.stdout.split()) == 9  # what was released, and nothing else
 
 
 HUB = """\
