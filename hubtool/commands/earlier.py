@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hubtool.builders import BASE_DIGEST, BASE_NAME
+from hubtool.builders import BASE_NAME
 from hubtool.errors import HubtoolError
 from hubtool.image.layout import Layout
 from hubtool.image.pack import MANIFEST_TYPE, Packed
@@ -44,15 +44,14 @@ def read_earlier(client: RegistryClient, refs: Iterable[str], siblings: Sequence
 
 
 def base_of(config: Mapping[str, Any], image: ImageReference) -> tuple[ImageReference, ...]:
-    """What the image with CONFIG was built on, by the digest that its labels say, where that may be at IMAGE's
-    registry; else none."""
+    """What the image with CONFIG was built on, as its label says, where that names a digest at IMAGE's registry; else
+    none. The label of the digest alone may have an engine's image id, which some registries answer with an error."""
     labels = (config.get("config") or {}).get("Labels") or {}
     try:
         base = ImageReference.parse(str(labels.get(BASE_NAME)))
-        base = ImageReference.parse(f"{base.name}@{labels.get(BASE_DIGEST)}")
     except HubtoolError:
         return ()
-    return (base,) if base.registry == image.registry else ()
+    return (base,) if base.digest and base.registry == image.registry else ()
 
 
 def read_manifest(client: RegistryClient, ref: str) -> dict[str, Any]:

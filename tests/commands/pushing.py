@@ -82,10 +82,10 @@ class Repository:
         seed: int = 0,
         tag: str | None = None,
         files: Mapping[str, bytes] | None = None,
-        base: tuple[str, str] = ("", ""),
+        base: str = "",
     ) -> str:
-        """Put an image with one layer, of noise or FILES, into the engine; returns its id. BASE, a name and a digest,
-        is what its labels say that it was built on."""
+        """Put an image with one layer, of noise or FILES, into the engine; returns its id. BASE is what its label
+        says that it was built on."""
         stream = io.BytesIO()
         with tarfile.open(fileobj=stream, mode="w") as tar:
             for name, content in (files or {"noise": noise(size, seed)}).items():
@@ -93,10 +93,7 @@ class Repository:
                 member.size = len(content)
                 tar.addfile(member, io.BytesIO(content))
         labels = [f"LABEL org.opencontainers.image.revision={git.Repo(self.root).head.commit.hexsha}"]
-        labels += [
-            f"LABEL org.opencontainers.image.base.{key}={value}"
-            for key, value in zip(("name", "digest"), base, strict=True)
-        ]
+        labels += [f"LABEL org.opencontainers.image.base.name={base}"] if base else []
         name = f"{self.host}/{self.name}"
         self.client.api.import_image_from_data(stream.getvalue(), repository=name, tag=tag or self.tag, changes=labels)
         self.made.append(f"{name}:{tag or self.tag}")
