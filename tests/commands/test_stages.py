@@ -33,6 +33,7 @@ class Runners:
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
     jobs: int = 0
+    sent: list[str] = field(default_factory=list)  # the layers that legs sent
 
     def __post_init__(self) -> None:
         write_files(self.folder, {"bin/hubtool": f'#!/bin/sh\nexec "{sys.executable}" -m hubtool "$@"\n'})
@@ -82,6 +83,7 @@ class Runners:
         for step in LEG:
             script = script_of("stack-stage.yaml", "variant", step)
             told = self.run(workspace, script, VARIANT=leg["variant"], PARENT=leg["parent"], **environment)
+            self.sent += re.findall(r"layer (\w+) \(\d+ of \d+\) sent", told["said"])
             if told["code"] != "0":
                 return "failed"
             if told.get("ready") == "false":
@@ -113,6 +115,8 @@ def test_a_leg_that_fails_takes_only_what_is_built_on_it_and_the_rest_is_release
         "app[blue]": "left out",
     }
     assert stack.tags("app") == stack.tags("base") == set()
+    assert runners.sent
+    assert len(runners.sent) == len(set(runners.sent))  # a child's layers come from its parent
 
     done = runners.release()
     assert done["code"] == "1"
