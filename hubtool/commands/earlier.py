@@ -14,7 +14,6 @@ from hubtool.builders import BASE_NAME
 from hubtool.errors import HubtoolError
 from hubtool.image.layout import Layout
 from hubtool.image.pack import MANIFEST_TYPE, Packed
-from hubtool.plan import NEWEST
 from hubtool.reference import ImageReference
 from hubtool.registries import RegistryError, open_client
 from hubtool.registries.client import RegistryClient
@@ -35,7 +34,8 @@ class Earlier:
 
 
 def read_earlier(client: RegistryClient, refs: Iterable[str], siblings: Sequence[ImageReference]) -> Earlier:
-    """What CLIENT's repository has at the tags or digests REFS, and the images SIBLINGS, the first first."""
+    """What CLIENT's repository has at the tags or digests REFS, and the images SIBLINGS (with tag or digest), the first
+    first."""
     own = client.session.reference.repository
     found = [Earlier(*_read(read_manifest(client, ref), own)) for ref in dict.fromkeys(filter(None, refs))]
     found += map(_of_sibling, siblings)
@@ -80,7 +80,7 @@ def _of_sibling(reference: ImageReference) -> Earlier:
     """Nothing where it can't be read: then layers are sent that need not have been."""
     try:
         with open_client(reference) as client:
-            manifest = read_manifest(client, reference.digest or reference.tag or NEWEST)
+            manifest = read_manifest(client, reference.digest or reference.tag)
             return Earlier(*_read(manifest, client.session.reference.repository))
     except RegistryError:
         return Earlier()
