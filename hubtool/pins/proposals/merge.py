@@ -14,7 +14,7 @@ from hubtool.forges.markdown import bounded, code, table
 from hubtool.pins import Pin
 from hubtool.pins.proposals.deployed import Deployed
 from hubtool.pins.proposals.job import open_branch
-from hubtool.pins.proposals.promote import still_waits, target_of
+from hubtool.pins.proposals.promote import live_since, still_waits, target_of
 from hubtool.pins.proposals.request import MAX_ROWS
 
 
@@ -80,7 +80,8 @@ def promote_branch(
         waiting = [
             why
             for one in moved
-            if one.hub in wanted and (why := still_waits(source.branch, one.pin, deployment.soak, clock))
+            if one.hub in wanted
+            and (why := still_waits(source.branch, one.pin, live_since(source.branch, one.pin), deployment.soak, clock))
         ]
     merge = Merge(head, base, tuple(moved), f"Promote {head} to {base}", _body(head, base, moved))
     if waiting:

@@ -93,13 +93,14 @@ def _plan_hub(
                 raise HubtoolError(f"{one.name} is not pinned both in {places}")
             continue
         live = _live(pins, origin, one, rules)
-        reasoned = replace(rules, reason=_reason(source, live))
+        since = {pin: live_since(source.job.branch, pin) for pin in live}
+        reasoned = replace(rules, reason=_reason(source, max(since.values())))
         try:
             plan = target.plan(group, [one.with_tag(pin.tag) for pin in live], found, reasoned)
         except Held as held:
             plan = Bump(group, one.with_tag(live[0].tag), Choice(one.name, (), (), ()), waiting=held.message)
         moving = [pin for pin in live if plan.changes and pin.tag in {new.tag for new in (plan.new, *plan.further)}]
-        waits = (still_waits(source.job.branch, pin, target.deployment.soak, clock) for pin in moving)
+        waits = (still_waits(source.job.branch, pin, since[pin], target.deployment.soak, clock) for pin in moving)
         waiting = next(filter(None, waits), "")
         plans.append(replace(plan, changes=(), waiting=waiting) if waiting else plan)
     return plans
@@ -120,8 +121,7 @@ def _live(pins: Sequence[Pin], hub: str, image: ImageReference, rules: Rules) ->
     return live
 
 
-def _reason(source: Source, live: Sequence[Pin]) -> str:
-    since = max(_since(source.job.branch, pin) for pin in live)
+def _reason(source: Source, since: int) -> str:
     return (
         f"Promotes what is live on {code(source.job.branch.name)}"
         + (f" in hub {code(source.hub)}" if source.hub else "")
@@ -129,14 +129,15 @@ def _reason(source: Source, live: Sequence[Pin]) -> str:
     )
 
 
-def _since(branch: Branch, pin: Pin) -> int:
+def live_since(branch: Branch, pin: Pin) -> int:
+    """When the tag of PIN came to BRANCH, in seconds since 1970."""
     live = next(iter(live_tags(branch, pin)), None)
     return live.since if live else 0
 
 
-def still_waits(branch: Branch, pin: Pin, soak: str, clock: float) -> str:
-    """Why the tag of PIN can't be promoted yet at CLOCK (seconds since 1970); "" where it can."""
-    left = _since(branch, pin) + int(soak[:-1]) * UNITS[soak[-1]] - clock
+def still_waits(branch: Branch, pin: Pin, since: int, soak: str, clock: float) -> str:
+    """Why the tag of PIN, live SINCE then, can't be promoted yet at CLOCK (seconds since 1970); "" where it can."""
+    left = since + int(soak[:-1]) * UNITS[soak[-1]] - clock
     if left <= 0:
         return ""
     hours = f"{left / 3600:.1f} h" if left >= 3600 else f"{left / 60:.0f} min"
